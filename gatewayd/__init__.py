@@ -1,0 +1,1 @@
+"""gatewayd: what your watch knows about you, on your own MQTT broker."""

@@ -1,0 +1,240 @@
+"""The daemon, put together: opens everything, runs it, closes it in order.
+
+Start: store → protocols → radio → READY; neither a missing adapter nor a missing broker stops it.
+Stop: watches are let go → the broker is told → the store is closed.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from zoneinfo import ZoneInfo
+
+from gatewayd import identity
+from gatewayd.ble.bluez import BleakRadio
+from gatewayd.config_models import BluetoothConfig, Config, DeviceConfig, MqttConfig
+from gatewayd.core.clock import Clock
+from gatewayd.core.derived import SLEEP_MEASURES
+from gatewayd.core.device import Device, Watch
+from gatewayd.core.ingest import Ingest
+from gatewayd.core.ports import Broker, Radio, Store
+from gatewayd.core.recognition import recognise
+from gatewayd.core.timeline import Timeline, system_zone
+from gatewayd.errors import MissingExtra, ProtocolMismatch
+from gatewayd.lifecycle import Backoff, Systemd, feed_watchdog, supervise
+from gatewayd.logs import get_logger
+from gatewayd.mqtt.client import Address, Tls
+from gatewayd.mqtt.publisher import Publisher, PublisherSettings
+from gatewayd.mqtt.topics import Topics
+from gatewayd.plugins import PluginRecord, discover, find, ready
+from gatewayd.schedule.jobs import Scheduled, schedule
+from gatewayd.store.store import SqliteStore
+from protocols.model.events import Event
+from protocols.session import SessionSettings
+from protocols.spec import ProtocolSpec
+
+_log = get_logger()
+_BROKER_CAP_S = 60.0
+_DEVICE_CAP_S = 300.0
+
+
+async def run(
+    config: Config,
+    *,
+    until: asyncio.Event,
+    radio: Radio | None = None,
+    on_event: Callable[[str, Event], None] | None = None,
+) -> None:
+    """Serve until the event is set. `radio` replaces the configured one.
+
+    Raises StoreError, ConfigError, PluginError before anything runs, and afterwards whatever no
+    retry can mend.
+    """
+    systemd = Systemd.from_environment()
+    async with AsyncExitStack() as stack:
+        store = await SqliteStore.open(config.store.path)
+        stack.push_async_callback(store.close)
+        protocols = discover()
+        for record in protocols:
+            if record.spec is None:
+                _log.warning("protocol_unusable", protocol=record.name, reason=record.reason)
+        if radio is None:
+            radio = await stack.enter_async_context(_open_radio(config.bluetooth))
+        publisher = _publisher(config, store)
+        gateway = _Gateway(config, store, radio, publisher, protocols, on_event)
+        await gateway.prepare()
+        systemd.ready(f"{len(config.devices)} devices configured")
+        _log.info("ready", devices=len(config.devices), store=str(config.store.path))
+        stack.callback(systemd.stopping)
+        async with _background(feed_watchdog(systemd)), _background(_publish(publisher)):
+            await gateway.serve(until)
+
+
+class _Gateway:
+    """The watches of one configuration."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        radio: Radio,
+        broker: Broker,
+        protocols: Sequence[PluginRecord],
+        on_event: Callable[[str, Event], None] | None,
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._radio = radio
+        self._broker = broker
+        self._protocols = protocols
+        self._on_event = on_event
+        self._user_id = config.user_id or identity.user_id(config.store.path.parent)
+        for device in config.devices:
+            if device.protocol is not None:
+                find(device.protocol, protocols)
+
+    async def prepare(self) -> None:
+        """What is known of the configured watches is known to the broker before they appear."""
+        for device in self._config.devices:
+            known = await self._store.know(device.address, device.name, device.protocol or "")
+            self._broker.availability(known.slug, online=False)
+            state = await self._store.state(known)
+            if state:
+                self._broker.state(known.slug, state)
+
+    async def serve(self, until: asyncio.Event) -> None:
+        """Supervise every watch until the event is set."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._supervise(device), name=device.name)
+                for device in self._config.devices
+            ]
+            await until.wait()
+            for task in tasks:
+                task.cancel()
+
+    async def _supervise(self, device: DeviceConfig) -> None:
+        zone = ZoneInfo(device.timezone) if device.timezone else system_zone()
+        clock = Clock(Timeline(zone))
+        serving: Device | None = None
+
+        async def serve(up: Callable[[], None]) -> None:
+            nonlocal serving
+            if serving is None:
+                serving = await self._device(device, clock)
+            await serving.serve(up)
+
+        def request(intent: type) -> None:
+            if serving is not None:
+                serving.request(intent)
+
+        config = self._config.schedule
+        with schedule(
+            [Scheduled(request, zone)],
+            sync_every_min=config.sync_every_min,
+            battery_every_min=config.battery_every_min,
+        ):
+            try:
+                await supervise(device.name, serve, Backoff(cap_s=_DEVICE_CAP_S))
+            except ProtocolMismatch as error:
+                _log.error(
+                    "given_up", device=device.name, reason=error.summary, remedy=error.remedy
+                )
+
+    async def _device(self, device: DeviceConfig, clock: Clock) -> Device:
+        spec = await self._spec(device)
+        known = await self._store.know(device.address, device.name, spec.name)
+        watch = Watch(
+            address=device.address,
+            known=known,
+            name=device.name,
+            spec=spec,
+            settings=SessionSettings(
+                user_id=self._user_id,
+                may_bind=device.may_bind,
+                pairing_code=device.pairing_code,
+                consent=device.collect,
+                wearer=device.wearer,
+            ),
+        )
+        ingest = Ingest(
+            self._store, self._broker, known, clock.timeline, device.collect, clock.unix_s
+        )
+        tell = self._on_event
+        on_event = None if tell is None else (lambda event: tell(device.name, event))
+        return Device(watch, self._radio, ingest, self._broker, clock, on_event)
+
+    async def _spec(self, device: DeviceConfig) -> ProtocolSpec:
+        if device.protocol is not None:
+            return find(device.protocol, self._protocols)
+        return await recognise(device.address, self._radio, ready(self._protocols))
+
+
+def _publisher(config: Config, store: Store) -> Publisher:
+    settings = PublisherSettings(
+        version=version("gatewayd"),
+        topics=Topics(config.mqtt.base_topic, config.home_assistant.prefix),
+        discovery=config.home_assistant.discovery,
+        derived={"sleep_stage": SLEEP_MEASURES},
+    )
+    return Publisher(_address(config.mqtt), store, settings)
+
+
+def _address(mqtt: MqttConfig) -> Address:
+    tls = Tls(mqtt.ca_file, mqtt.cert_file, mqtt.key_file) if mqtt.tls else None
+    return Address(
+        host=mqtt.host,
+        port=mqtt.port,
+        username=mqtt.username,
+        password=mqtt.password,
+        tls=tls,
+        client_id=mqtt.client_id or "gatewayd",
+        keepalive_s=mqtt.keepalive_s,
+    )
+
+
+async def _publish(publisher: Publisher) -> None:
+    async def serve(up: Callable[[], None]) -> None:
+        async def tell() -> None:
+            await publisher.connected.wait()
+            up()
+
+        async with _background(tell()):
+            await publisher.run()
+
+    await supervise("mqtt", serve, Backoff(cap_s=_BROKER_CAP_S))
+
+
+@asynccontextmanager
+async def _open_radio(config: BluetoothConfig) -> AsyncIterator[Radio]:
+    async with AsyncExitStack() as stack:
+        if config.transport is None:
+            radio = BleakRadio(config.adapter)
+        else:
+            try:
+                # an extra, and half a second of imports
+                from gatewayd.virtual.backend import attach  # noqa: PLC0415
+            except ImportError as error:
+                raise MissingExtra(
+                    "bluetooth.transport needs Bumble, which is not installed",
+                    "Run: pip install 'gatewayd[demo]'",
+                ) from error
+            central = await stack.enter_async_context(attach(config.transport))
+            radio = BleakRadio(
+                scanner_backend=central.scanner_backend, client_backend=central.client_backend
+            )
+        stack.push_async_callback(radio.close)
+        yield radio
+
+
+@asynccontextmanager
+async def _background(work: Awaitable[None]) -> AsyncIterator[None]:
+    """Work beside the body: its failure ends the body, and the body's end ends it."""
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(_awaited(work))
+        yield
+        task.cancel()
+
+
+async def _awaited(work: Awaitable[None]) -> None:
+    await work

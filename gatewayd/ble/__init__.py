@@ -1,0 +1,1 @@
+"""Bluetooth Low Energy as the gateway sees it."""

@@ -1,0 +1,1 @@
+"""The MQTT adapter: readings, states and Home Assistant discovery behind the `Broker` port."""

@@ -1,0 +1,1 @@
+"""A software radio and the peripherals on it: for the demo and the tests."""
