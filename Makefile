@@ -9,7 +9,8 @@
 
 VENV := .venv
 RUN  := $(VENV)/bin/python
-PIP  := $(RUN) -m pip --disable-pip-version-check --quiet
+# what nobody imports need not be compiled
+PIP  := $(RUN) -m pip --disable-pip-version-check -qq
 DEMO ?=
 
 .DEFAULT_GOAL := help
@@ -40,12 +41,12 @@ clean:
 # The demo needs less than the development tools, and should not wait for them.
 $(VENV)/.demo: pyproject.toml | $(VENV)/.made
 	@echo "Installing gatewayd and what its demo needs (once) ..."
-	@$(PIP) install --editable '.[demo]'
+	@$(PIP) install --no-compile --editable '.[demo]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/.made
 	@echo "Installing gatewayd and its development tools (once) ..."
-	@$(PIP) install --editable '.[dev]'
+	@$(PIP) install --no-compile --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
 
 $(VENV)/.made:

@@ -130,6 +130,8 @@ class BleakLink:
                 "Bring it closer; if it asks to be paired, run: gatewayd pair",
             ) from error
         except FAILURES as error:
+            if not self._client.is_connected:
+                self._loss.set()
             raise explain(error, Doing.TALKING) from error
 
 

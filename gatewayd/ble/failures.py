@@ -50,7 +50,8 @@ def explain(error: BaseException, doing: Doing, *, adapter: str | None = None) -
     for cause in _chain(error):
         known = _adapter_failure(cause, adapter) or _device_failure(cause)
         if known is not None:
-            return known
+            # to those who hold a link it is one more way of losing it
+            return LinkLost(known.summary, known.remedy) if doing is Doing.TALKING else known
     if doing is Doing.SCANNING:
         if isinstance(error, OSError | EOFError):
             return _no_bus()

@@ -6,14 +6,10 @@ takes the parsed arguments and returns the exit status. Only the one that is ask
 
 import os
 import sys
-import traceback
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
-from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from gatewayd.causes import cause
 from gatewayd.errors import ConfigError, GatewayError
@@ -24,8 +20,7 @@ EXIT_INTERRUPTED: Final = 130
 EXIT_PIPE_CLOSED: Final = 141
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """A sub-command: where it lives, and a line about it."""
 
     module: str
@@ -68,6 +63,8 @@ def _dispatch(argv: list[str]) -> int:
     name, *rest = argv
     command = COMMANDS.get(name)
     if command is None:
+        from difflib import get_close_matches
+
         near = get_close_matches(name, COMMANDS, n=1)
         hint = f"Did you mean {near[0]}?" if near else "See gatewayd --help."
         print(f"gatewayd: there is no command {name}. {hint}", file=sys.stderr)
@@ -112,9 +109,11 @@ def _report(error: BaseException) -> int:
             print(f"gatewayd: {error.remedy}", file=sys.stderr)
         return error.exit_code
     if isinstance(error, GatewayError):
-        remedy = f" {error.remedy}" if error.remedy else ""
-        print(f"gatewayd: {error.summary}.{remedy}", file=sys.stderr)
+        sentences = (part.rstrip(".") for part in (error.summary, error.remedy) if part)
+        print(f"gatewayd: {'. '.join(sentences)}.", file=sys.stderr)
         return error.exit_code
+    import traceback
+
     # Not the message: a bug's message may hold what a watch said.
     print(
         f"gatewayd: this is a bug: {type(error).__name__} {_place(error)}."
@@ -127,11 +126,13 @@ def _report(error: BaseException) -> int:
 
 
 def _place(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
+    from pathlib import Path
+    from traceback import extract_tb
+
+    frames = extract_tb(error.__traceback__)
     if not frames:
         return "at an unknown place"
-    ours = [
-        frame for frame in frames if {"gatewayd", "protocols"} & set(Path(frame.filename).parts)
-    ]
+    packages = {"gatewayd", "protocols"}
+    ours = [frame for frame in frames if packages & set(Path(frame.filename).parts)]
     last = (ours or frames)[-1]
     return f"in {last.name} ({Path(last.filename).name}:{last.lineno})"

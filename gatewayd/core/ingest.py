@@ -12,7 +12,7 @@ from gatewayd.core.rows import row_of
 from gatewayd.core.timeline import Timeline
 from gatewayd.logs import get_logger
 from protocols.model.catalog import Category, kind_of
-from protocols.model.consent import permitted
+from protocols.model.consent import all_permitted
 from protocols.model.readings import Reading, SleepStage
 from protocols.session import Batch
 
@@ -41,11 +41,7 @@ class Ingest:
 
     async def take(self, batch: Batch) -> Committed:
         """Make a batch durable. Raises StoreError, and then nothing of it was stored."""
-        readings = [
-            kept
-            for reading in batch.readings
-            if (kept := permitted(reading, self._consent)) is not None
-        ]
+        readings = all_permitted(batch.readings, self._consent)
         rows = [row_of(reading, self._timeline) for reading in readings]
         state = [*latest_values(readings, rows), *await self._sleep(readings, rows)]
         committed = await self._store.commit(

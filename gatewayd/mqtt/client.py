@@ -13,9 +13,7 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from secrets import token_hex
+from dataclasses import dataclass
 from typing import Any, Final
 
 import aiomqtt
@@ -24,12 +22,14 @@ from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from gatewayd.errors import BrokerRefused, BrokerUnreachable, ConfigError, GatewayError
+from gatewayd.errors import BrokerRefused, BrokerUnreachable, GatewayError
+from gatewayd.mqtt.address import Address, Will, tls_context
 from gatewayd.mqtt.failures import (
     ConnectionFailure,
     connect_failure,
     login_refused,
     publish_refused,
+    silent_login,
 )
 
 _SILENT: Final = logging.getLogger("gatewayd.mqtt.paho")
@@ -37,43 +37,12 @@ _SILENT.setLevel(logging.CRITICAL)  # each of its complaints also comes as an er
 
 _RECEIVE_MAXIMUM: Final = 65_535  # MQTT 5, 3.2.2.3.3: the value when the broker does not say
 
+_MQTT5_ANSWER_S: Final = 3.0
+"""How long a broker may think about an MQTT 5 login. One that knows only 3.1.1 may not answer at
+all (amqtt, when the login has a will)."""
+
 Done = Callable[[int], None]
 """Told the reason code of a PUBACK; 0x80 and above is a refusal (MQTT 5, section 2.4)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """Files in PEM form. Without `ca_file`, the system's certificate authorities count."""
-
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where the broker is and how to log in."""
-
-    host: str
-    port: int = 1883
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    tls: Tls | None = None
-    client_id: str = "gatewayd"
-    keepalive_s: int = 60
-    mqtt5: bool = True
-    """False goes straight to MQTT 3.1.1, which is otherwise the fall-back."""
-
-    timeout_s: float = 10.0
-    """For each step of connecting, and for an answer to a subscription."""
-
-
-@dataclass(frozen=True, slots=True)
-class Will:
-    """What the broker publishes, retained, when the connection breaks."""
-
-    topic: str
-    payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +90,11 @@ class Line:
         self._paho.on_publish = self._published
         self._paho.on_message = self._received
 
+    @property
+    def where(self) -> str:
+        """Host and port, for messages."""
+        return f"{self.address.host}:{self.address.port}"
+
     # --- sending ------------------------------------------------------------------------------
 
     def post(self, topic: str, payload: bytes, *, retain: bool, done: Done) -> None:
@@ -166,7 +140,7 @@ class Line:
 
     def refusal(self, topic: str, reason: int) -> BrokerRefused:
         """The error for a PUBACK with that reason code."""
-        return publish_refused(self._where, topic, self.address.username, reason)
+        return publish_refused(self.where, topic, self.address.username, reason)
 
     # --- receiving ----------------------------------------------------------------------------
 
@@ -185,70 +159,33 @@ class Line:
             if self.lost.done():
                 raise self.lost.result() from error
             raise BrokerUnreachable(
-                f"The MQTT broker {self._where} does not answer a subscription", "Check its log"
+                f"The MQTT broker {self.where} does not answer a subscription", "Check its log"
             ) from error
         for answer in answers:
             reason = answer.value if isinstance(answer, ReasonCode) else answer
             if reason >= 0x80:
                 raise BrokerRefused(
-                    f"The MQTT broker {self._where} refuses a subscription to {topic_filter}",
+                    f"The MQTT broker {self.where} refuses a subscription to {topic_filter}",
                     "Allow it in the broker's access list",
                 )
 
-    async def prove_publishing(self, topic: str, timeout_s: float) -> None:
-        """Make sure that publishes under our base topic are let through.
-
-        MQTT 5 says so in the PUBACK. MQTT 3.1.1 acknowledges a publish that the access list
-        swallows like any other, so the gateway listens for its own message. Raises BrokerRefused.
-        """
-        nonce = token_hex(8).encode()
-        heard = asyncio.Event()
-        if self.version == 5:
-            await self.publish(topic, nonce)
-            return
-
-        def listen(incoming: Incoming) -> None:
-            if incoming.topic == topic and incoming.payload == nonce:
-                heard.set()
-
-        self.listen(listen)
-        await self.subscribe(topic)
-        await self.publish(topic, nonce)
-        try:
-            async with asyncio.timeout(timeout_s):
-                await heard.wait()
-        except TimeoutError:
-            if self.lost.done():
-                raise self.lost.result() from None
-            raise BrokerRefused(
-                f"The MQTT broker {self._where} swallows what {self._user} publishes to {topic}",
-                f"Allow reading and writing {topic.split('/', 1)[0]}/# in its access list",
-            ) from None
-        finally:
-            self.listen(_ignore)
-        await self._client.unsubscribe(topic, timeout=self.address.timeout_s)
-
     # --- inside -------------------------------------------------------------------------------
-
-    @property
-    def _where(self) -> str:
-        return f"{self.address.host}:{self.address.port}"
-
-    @property
-    def _user(self) -> str:
-        return self.address.username or "an anonymous client"
 
     async def open(self) -> None:
         """Connect and log in. Raises ConnectionFailure; then nothing is left open."""
         try:
             await self._client.__aenter__()
         except BaseException as error:
+            reached = self._paho.socket() is not None
             self._drop()
             if isinstance(error, MqttConnectError):
-                raise login_refused(self._where, self.address.username, _code(error.rc)) from error
+                raise login_refused(self.where, self.address.username, _code(error.rc)) from error
             if isinstance(error, aiomqtt.MqttError):
                 # aiomqtt keeps only the text of what happened; the exception is its context
-                raise connect_failure(self._where, error.__context__ or error) from error
+                cause = error.__context__ or error
+                if reached and isinstance(cause, TimeoutError):
+                    raise silent_login(self.where) from error
+                raise connect_failure(self.where, cause) from error
             raise
         # from here on all writing happens in the event loop, without aiomqtt's detour over threads
         self._paho.on_socket_register_write = self._write_wanted
@@ -263,19 +200,21 @@ class Line:
                     await self._client.__aexit__(None, None, None)
         finally:
             self._drop()
-            self._lose(BrokerUnreachable(f"Disconnected from {self._where}"))
+            self._lose(BrokerUnreachable(f"Disconnected from {self.where}"))
             self._waiting.clear()
             self._queued.clear()
 
     def _drop(self) -> None:
         """Give up the socket, politely where it still takes the two bytes of a DISCONNECT."""
         sock = self._paho.socket()
+        # if aiomqtt's thread is still connecting, what it opens is not to be served any more
+        self._paho.on_socket_open = None
+        self._paho.on_socket_register_write = None  # then paho writes at once
+        self._paho.on_socket_unregister_write = None
         if sock is None:
             return
         loop = asyncio.get_running_loop()
         loop.remove_writer(sock)
-        self._paho.on_socket_register_write = None  # then paho writes at once
-        self._paho.on_socket_unregister_write = None
         self._paho.disconnect()
         if self._paho.socket() is not None:
             loop.remove_reader(sock)
@@ -285,7 +224,7 @@ class Line:
         error = None if disconnected.cancelled() else disconnected.exception()
         self._lose(
             BrokerUnreachable(
-                f"The connection to the MQTT broker {self._where} broke ({error})", "Is it running?"
+                f"The connection to the MQTT broker {self.where} broke ({error})", "Is it running?"
             )
         )
 
@@ -357,9 +296,9 @@ class Line:
 
     def _loss(self, reason: ReasonCode) -> GatewayError:
         if self._closing:
-            return BrokerUnreachable(f"Disconnected from {self._where}")
+            return BrokerUnreachable(f"Disconnected from {self.where}")
         return BrokerUnreachable(
-            f"The MQTT broker {self._where} ended the connection ({reason})", "Is it running?"
+            f"The MQTT broker {self.where} ended the connection ({reason})", "Is it running?"
         )
 
 
@@ -369,7 +308,7 @@ async def connect(address: Address, will: Will) -> AsyncIterator[Line]:
 
     Raises BrokerUnreachable, BrokerRefused; ConfigError for certificate files that cannot be used.
     """
-    line = await _open_newest(address, will, _tls_context(address.tls))
+    line = await _open_newest(address, will, tls_context(address.tls))
     try:
         yield line
     finally:
@@ -403,7 +342,11 @@ async def _open(
         identifier=address.client_id,
         protocol=protocol,
         will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=True),
-        timeout=address.timeout_s,
+        timeout=(
+            min(address.timeout_s, _MQTT5_ANSWER_S)
+            if protocol is aiomqtt.ProtocolVersion.V5
+            else address.timeout_s
+        ),
         keepalive=address.keepalive_s,
         tls_context=context,
         # without it the kernel holds a small publish back until the last one is acknowledged
@@ -414,21 +357,6 @@ async def _open(
     line = Line(client, address, 5 if protocol is aiomqtt.ProtocolVersion.V5 else 3)
     await line.open()
     return line
-
-
-def _tls_context(tls: Tls | None) -> ssl.SSLContext | None:
-    if tls is None:
-        return None
-    try:
-        context = ssl.create_default_context(cafile=tls.ca_file)
-        if tls.certificate_file is not None:
-            context.load_cert_chain(tls.certificate_file, tls.key_file)
-    except OSError as error:  # which SSLError is
-        raise ConfigError(
-            [f"The broker's certificate files cannot be used: {error.strerror or error}"],
-            "Check the paths in [mqtt.tls], and that they are PEM files",
-        ) from error
-    return context
 
 
 def _code(rc: object) -> int:

@@ -80,6 +80,17 @@ def closed_during_login(where: str) -> ConnectionFailure:
     )
 
 
+def silent_login(where: str) -> ConnectionFailure:
+    """There is a connection, but no answer to CONNECT."""
+    return ConnectionFailure(
+        BrokerUnreachable(
+            f"{where} does not answer the MQTT login",
+            "Is that the port of an MQTT broker, and does it want TLS?",
+        ),
+        version_in_doubt=True,
+    )
+
+
 def connect_failure(where: str, cause: BaseException) -> ConnectionFailure:
     """There was no answer to CONNECT, or not even a connection."""
     match cause:

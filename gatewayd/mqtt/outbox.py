@@ -48,6 +48,7 @@ class OutboxPump:
         self._refused: Callable[[str, int], None] = _nobody
         self._fill_due = False
         self._settling = False
+        self._welcome = False
         self._hungry = asyncio.Event()
         self._to_forget = asyncio.Event()
         self._settled = asyncio.Event()
@@ -81,6 +82,7 @@ class OutboxPump:
         self._caught_up = False
         self._under_way = 0
         self._settling = False
+        self._welcome = False
         self._refused = refused
         self._line = line
         self._hungry.set()
@@ -108,6 +110,8 @@ class OutboxPump:
         while True:
             await self._hungry.wait()
             self._hungry.clear()
+            if self._caught_up:
+                continue  # by the page before; and what is offered from now on comes by itself
             page = await self._store.pending(self._taken, _PAGE)
             self._ready.extend(page)
             if page:
@@ -137,7 +141,10 @@ class OutboxPump:
         line = self._line
         if line is None or self._settling:
             return
-        window = min(self._window, line.receive_maximum)
+        # The first one goes alone. Some brokers (mosquitto 2.0.11) close the connection right
+        # after a PUBACK that refuses; if they had more of ours unread, the reset that follows
+        # would take the PUBACK, and with it the reason, away from us.
+        window = min(self._window, line.receive_maximum) if self._welcome else 1
         while self._ready and self._under_way < window:
             row = self._ready.popleft()
             topic, payload = self._encode(row)
@@ -157,6 +164,7 @@ class OutboxPump:
         if reason >= 0x80:
             self._refused(topic, reason)
             return
+        self._welcome = True
         self._acknowledged.append(sequence)
         self._to_forget.set()
         if self._ready and not self._fill_due:

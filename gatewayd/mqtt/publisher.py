@@ -11,9 +11,11 @@ from typing import Final, Never
 from gatewayd.core.ports import Outgoing, StateValue, Store
 from gatewayd.errors import GatewayError
 from gatewayd.mqtt import discovery, payloads
-from gatewayd.mqtt.client import Address, Incoming, Line, Will, connect
+from gatewayd.mqtt.address import Address, Will
+from gatewayd.mqtt.client import Incoming, Line, connect
 from gatewayd.mqtt.outbox import OutboxPump
 from gatewayd.mqtt.payloads import Announced
+from gatewayd.mqtt.probe import prove_publishing
 from gatewayd.mqtt.retained import RetainedTopics
 from gatewayd.mqtt.topics import OFFLINE, ONLINE, Topics, matches
 from protocols.model.capabilities import Description
@@ -63,7 +65,7 @@ class Publisher:
         self._every_measure = discovery.every_measure(settings.derived)
         self._birth = asyncio.Event()
         self.connected = asyncio.Event()
-        """Set while a connection is up."""
+        """Set while a connection is up and everything retained has been handed over to it."""
 
         topics = self._topics
         self._retained.want(topics.status, ONLINE)
@@ -132,9 +134,8 @@ class Publisher:
         """
         will = Will(self._topics.status, OFFLINE)
         async with connect(self._address, will) as line:
-            await line.prove_publishing(
-                self._topics.probe(self._address.client_id), _PROBE_TIMEOUT_S
-            )
+            probe = self._topics.probe(self._address.client_id)
+            await prove_publishing(line, probe, _PROBE_TIMEOUT_S)
             line.listen(self._received)
             for topic_filter in self._listeners:
                 await line.subscribe(topic_filter)
@@ -160,10 +161,9 @@ class Publisher:
 
         self._line = line
         self._retained.attach(line, refused)
-        self.connected.set()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pump.run(line, refused))
+                group.create_task(self._deliver(line, refused))
                 group.create_task(self._announce_again_on_birth())
                 try:
                     await asyncio.wait({failed, line.lost}, return_when=asyncio.FIRST_COMPLETED)
@@ -173,6 +173,12 @@ class Publisher:
                 raise failed.result() if failed.done() else line.lost.result()
         except BaseExceptionGroup as group_error:
             raise _first_cause(group_error) from group_error
+
+    async def _deliver(self, line: Line, refused: Callable[[str, int], None]) -> Never:
+        """Readings follow once everything is known that they refer to."""
+        await self._retained.handed_over()
+        self.connected.set()
+        await self._pump.run(line, refused)
 
     async def _farewell(self, line: Line) -> None:
         """Say that nobody is there any more. An orderly end keeps the will from being published."""

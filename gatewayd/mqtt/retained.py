@@ -1,26 +1,25 @@
 """Retained topics as a wish list: what each should hold, and making the broker hold it."""
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Final
 
 from gatewayd.mqtt.client import Line
-
-_AT_ONCE: Final = 10
 
 
 class RetainedTopics:
     """The wanted payload of each retained topic, published when it changes.
 
-    At most one publish per topic is under way; what is wanted meanwhile replaces what was wanted
-    before, so a state that changes faster than the broker acknowledges costs one publish, not a
-    queue. Topics go out in the order in which they were first wanted.
+    One publish at a time; what is wanted meanwhile replaces what was wanted before, so a state
+    that changes faster than the broker acknowledges costs one publish, not a queue. Topics go out
+    in the order in which they were first wanted.
     """
 
     def __init__(self) -> None:
         self._wanted: dict[str, bytes] = {}
         self._dirty: dict[str, None] = {}
-        self._under_way: set[str] = set()
+        self._busy = False
+        self._idle = asyncio.Event()
         self._line: Line | None = None
         self._refused: Callable[[str, int], None] = _nobody
 
@@ -44,32 +43,35 @@ class RetainedTopics:
         """A new connection: everything is published on it; refusals are told to `refused`."""
         self._line = line
         self._refused = refused
-        self._under_way.clear()
-        self._dirty = dict.fromkeys(self._wanted)
-        self._send()
+        self._busy = False
+        self.again()
 
     def detach(self) -> None:
         """The connection is gone, or is not to be used any more."""
         self._line = None
 
+    async def handed_over(self) -> None:
+        """Until the broker has acknowledged everything that is wanted now."""
+        await self._idle.wait()
+
     def _send(self) -> None:
         line = self._line
-        if line is None:
+        if line is None or self._busy:
             return
-        for topic in list(self._dirty):
-            if len(self._under_way) >= _AT_ONCE:
-                return
-            if topic in self._under_way:
-                continue
-            del self._dirty[topic]
-            self._under_way.add(topic)
-            payload = self._wanted[topic]
-            line.post(topic, payload, retain=True, done=partial(self._done, line, topic, payload))
+        if not self._dirty:
+            self._idle.set()
+            return
+        self._idle.clear()
+        self._busy = True
+        topic = next(iter(self._dirty))
+        del self._dirty[topic]
+        payload = self._wanted[topic]
+        line.post(topic, payload, retain=True, done=partial(self._done, line, topic, payload))
 
     def _done(self, line: Line, topic: str, payload: bytes, reason: int) -> None:
         if line is not self._line:
             return
-        self._under_way.discard(topic)
+        self._busy = False
         if reason >= 0x80:
             self._refused(topic, reason)
             return

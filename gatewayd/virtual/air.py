@@ -19,7 +19,8 @@ from bumble.device import Device
 from bumble.link import LocalLink
 from bumble.transport.common import AsyncPipeSink, PacketParser
 
-from gatewayd.virtual.backend import CENTRAL_ADDRESS, Central, hosted, new_device
+from gatewayd.virtual.backend import CENTRAL_ADDRESS, Central, hosted
+from gatewayd.virtual.stack import new_device
 
 _log = logging.getLogger(__name__)
 

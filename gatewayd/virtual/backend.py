@@ -8,7 +8,7 @@ async with attach("tcp-client:127.0.0.1:9001") as central:
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar, Final, Literal
 from uuid import UUID
 
@@ -21,23 +21,19 @@ from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData, AdvertisementDataCallback, BaseBleakScanner
 from bleak.backends.service import BleakGATTService, BleakGATTServiceCollection
 from bleak.exc import (
-    BleakBluetoothNotAvailableError,
-    BleakBluetoothNotAvailableReason,
     BleakDeviceNotFoundError,
     BleakError,
-    BleakGATTProtocolError,
 )
 from bumble import core, hci
-from bumble.att import ATT_Error
 from bumble.core import AdvertisingData
 from bumble.device import Advertisement, Connection, Device, Peer
 from bumble.gatt import Characteristic
 from bumble.gatt_client import CharacteristicProxy, DescriptorProxy, ServiceProxy
-from bumble.host import Host
 from bumble.transport import open_transport
 from bumble.transport.common import TransportSource
 
 from gatewayd.errors import AdapterMissing
+from gatewayd.virtual.stack import Stack, as_bleak, hang_up, new_device
 
 MTU: Final = 517
 """What we offer: the largest that BlueZ offers, too."""
@@ -48,34 +44,20 @@ UNSENT_LIMIT: Final = 32
 """Write commands on their way to the controller before a writer has to wait."""
 
 
-class Central:
+class Central(Stack):
     """A Bumble device in the central role, as a pair of bleak backends."""
 
     def __init__(self, device: Device, source: TransportSource) -> None:
-        self.device = device
-        self.connecting = asyncio.Lock()  # a controller initiates one connection at a time
-        self._source = source
+        super().__init__(device, source)
 
         class Scanner(BumbleScanner):
-            central = self
+            stack: ClassVar[Stack] = self
 
         class Client(BumbleClient):
-            central = self
+            stack: ClassVar[Stack] = self
 
         self.scanner_backend: type[BaseBleakScanner] = Scanner
         self.client_backend: type[BaseBleakClient] = Client
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether the controller has left us."""
-        return self._source.terminated.done()
-
-    def check(self) -> None:
-        """Raise BleakBluetoothNotAvailableError when the controller is gone."""
-        if self.is_gone:
-            raise BleakBluetoothNotAvailableError(
-                "the controller is gone", BleakBluetoothNotAvailableReason.NO_BLUETOOTH
-            )
 
 
 @asynccontextmanager
@@ -121,9 +103,9 @@ async def hosted(
 
 
 class BumbleScanner(BaseBleakScanner):
-    """Scanning, by the central of the subclass."""
+    """Scanning, by the stack of the subclass."""
 
-    central: ClassVar[Central]
+    stack: ClassVar[Stack]
 
     def __init__(
         self,
@@ -137,19 +119,19 @@ class BumbleScanner(BaseBleakScanner):
 
     async def start(self) -> None:
         """Start scanning."""
-        self.central.check()
+        self.stack.check()
         self.seen_devices = {}
-        device = self.central.device
+        device = self.stack.device
         device.on(Device.EVENT_ADVERTISEMENT, self._advertised)
-        with _as_bleak():
+        with as_bleak():
             await device.start_scanning(active=self._active)
 
     async def stop(self) -> None:
         """Stop scanning."""
-        device = self.central.device
+        device = self.stack.device
         device.remove_listener(Device.EVENT_ADVERTISEMENT, self._advertised)
-        self.central.check()
-        with _as_bleak():
+        self.stack.check()
+        with as_bleak():
             await device.stop_scanning()
 
     def _advertised(self, advertisement: Advertisement) -> None:
@@ -178,9 +160,9 @@ class BumbleScanner(BaseBleakScanner):
 
 
 class BumbleClient(BaseBleakClient):
-    """A connection, by the central of the subclass."""
+    """A connection, by the stack of the subclass."""
 
-    central: ClassVar[Central]
+    stack: ClassVar[Stack]
 
     def __init__(
         self,
@@ -218,15 +200,15 @@ class BumbleClient(BaseBleakClient):
 
     async def connect(self, pair: bool, **kwargs: Any) -> None:  # noqa: FBT001 - bleak's signature
         """Connect, negotiate the MTU and discover everything."""
-        self.central.check()
+        self.stack.check()
         if self.is_connected:
             raise BleakError("already connected")
-        async with self.central.connecting:
+        async with self.stack.connecting:
             connection = await self._initiate(kwargs.get("timeout", self._timeout))
         self._connection = connection
         connection.on(Connection.EVENT_DISCONNECTION, self._on_disconnected)
         try:
-            with _as_bleak(self):
+            with as_bleak(self):
                 if pair:
                     await connection.pair()
                 peer = Peer(connection)
@@ -243,12 +225,12 @@ class BumbleClient(BaseBleakClient):
 
     async def pair(self, *_: Any, **__: Any) -> None:
         """Pair without any input or output (just works)."""
-        with _as_bleak(self):
+        with as_bleak(self):
             await self._link().pair()
 
     async def unpair(self) -> None:
         """Forget the bond and disconnect."""
-        keystore = self.central.device.keystore
+        keystore = self.stack.device.keystore
         if keystore is not None:
             try:
                 await keystore.delete(str(self._address))
@@ -276,7 +258,7 @@ class BumbleClient(BaseBleakClient):
     ) -> None:
         """Write; without response it waits only for room on the way to the controller."""
         connection = self._link()
-        with _as_bleak(self):
+        with as_bleak(self):
             await characteristic.obj.write_value(bytes(data), with_response=response)
             queue = connection.data_packet_queue
             if not response and queue is not None and queue.pending > UNSENT_LIMIT:
@@ -287,7 +269,7 @@ class BumbleClient(BaseBleakClient):
     ) -> None:
         """Write a descriptor, with response."""
         self._link()
-        with _as_bleak(self):
+        with as_bleak(self):
             await descriptor.obj.write_value(bytes(data), with_response=True)
 
     async def start_notify(
@@ -295,33 +277,33 @@ class BumbleClient(BaseBleakClient):
     ) -> None:
         """Subscribe; notifications are preferred over indications."""
         self._link()
-        with _as_bleak(self):
+        with as_bleak(self):
             await characteristic.obj.subscribe(lambda value: callback(bytearray(value)))
 
     async def stop_notify(self, characteristic: BleakGATTCharacteristic) -> None:
         """Unsubscribe."""
         self._link()
-        with _as_bleak(self):
+        with as_bleak(self):
             await characteristic.obj.unsubscribe()
 
     async def _read(self, proxy: "CharacteristicProxy[bytes] | DescriptorProxy") -> bytearray:
         self._link()
-        with _as_bleak(self):
+        with as_bleak(self):
             return bytearray(await proxy.read_value())
 
     async def _initiate(self, timeout_s: float) -> Connection:
         try:
             async with asyncio.timeout(timeout_s):
-                with _as_bleak(self):
-                    return await self.central.device.connect_le(self._address, timeout=None)
+                with as_bleak(self):
+                    return await self.stack.device.connect_le(self._address, timeout=None)
         except BaseException:
             await self._abandon()
             raise
 
     async def _abandon(self) -> None:
         """Cancel a connection in the making, or end it if it was made in the meantime."""
-        device = self.central.device
-        if self.central.is_gone:
+        device = self.stack.device
+        if self.stack.is_gone:
             return
         # Bumble forgets it with the attempt, but needs it if the connection comes after all.
         device.connect_own_address_type = hci.OwnAddressType.RANDOM
@@ -343,23 +325,6 @@ class BumbleClient(BaseBleakClient):
             self._disconnected_callback()
 
 
-def new_device(name: str, address: str, source: Any, sink: Any) -> Device:
-    """A Bumble device on an HCI source and sink; `address` is random static."""
-    return Device(name, hci.Address(address), host=_Host(source, sink))
-
-
-async def hang_up(connection: Connection) -> None:
-    """Disconnect; harmless when the connection ends by itself in the meantime."""
-    try:
-        await connection.disconnect()
-    except core.BaseBumbleError:
-        return  # it ended while we asked for it
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task and task.cancelling():
-            raise
-
-
 # --- inside -----------------------------------------------------------------------------------
 
 _NAMES: Final[dict[Characteristic.Properties, CharacteristicPropertyName]] = {
@@ -372,43 +337,6 @@ _NAMES: Final[dict[Characteristic.Properties, CharacteristicPropertyName]] = {
     Characteristic.Properties.AUTHENTICATED_SIGNED_WRITES: "authenticated-signed-writes",
     Characteristic.Properties.EXTENDED_PROPERTIES: "extended-properties",
 }
-
-
-class _Host(Host):
-    """Finishes an HCI command even when whoever sent it is cancelled.
-
-    Bumble would take the late answer for that of the next command.
-    """
-
-    async def _send_command(
-        self,
-        command: hci.HCI_SyncCommand[Any] | hci.HCI_AsyncCommand,
-        response_timeout: float | None = None,
-    ) -> hci.HCI_Command_Complete_Event[Any] | hci.HCI_Command_Status_Event:
-        exchange = asyncio.create_task(  # noqa: TID251 - awaited below, whatever happens
-            super()._send_command(command, response_timeout)
-        )
-        try:
-            return await asyncio.shield(exchange)
-        except asyncio.CancelledError:
-            await asyncio.wait([exchange])
-            raise
-
-
-@contextmanager
-def _as_bleak(client: BumbleClient | None = None) -> Iterator[None]:
-    try:
-        yield
-    except ATT_Error as error:
-        raise BleakGATTProtocolError(error.error_code) from error
-    except core.BaseBumbleError as error:
-        raise BleakError(str(error) or type(error).__name__) from error
-    except asyncio.CancelledError as error:
-        # Bumble cancels what waits for an answer when the link goes; nobody cancelled the caller.
-        task = asyncio.current_task()
-        if client is not None and not client.is_connected and task and not task.cancelling():
-            raise BleakError("disconnected") from error
-        raise
 
 
 async def _discover(peer: Peer, requested: set[str] | None) -> BleakGATTServiceCollection:

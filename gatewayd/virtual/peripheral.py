@@ -11,7 +11,7 @@ from bumble.device import Connection, Device
 from bumble.gatt import Characteristic, Service
 
 from gatewayd.virtual.air import Air
-from gatewayd.virtual.backend import hang_up
+from gatewayd.virtual.stack import hang_up
 from protocols.testing.virtual_watch import effects, gatt
 
 ADVERTISING_INTERVAL_MS: Final = 100.0
@@ -179,6 +179,7 @@ class Peripheral:
     async def _notify(self, characteristic: Characteristic[bytes], data: bytes) -> None:
         connection = self._connection
         if connection is None:
+            await asyncio.sleep(0)
             return  # what a watch says into the void is lost
         await self._device.gatt_server.notify_subscriber(connection, characteristic, data)
         # Bumble queues without end: let it hand this one over before the next.
@@ -187,13 +188,22 @@ class Peripheral:
         if queue is not None and queue.pending > UNSENT_LIMIT:
             await connection.drain()
         if self._flowing is not None and not self._flowing.is_set():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(None) as self._blocked:
-                    await self._flowing.wait()
+            await self._wait_for_room(self._flowing)
+
+    async def _wait_for_room(self, flowing: asyncio.Event) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None) as blocked:
+                self._blocked = blocked
+                try:
+                    await flowing.wait()
+                finally:
+                    self._blocked = None
 
     def _unblock(self) -> None:
-        if self._blocked is not None and not self._blocked.expired():
+        """The link has ended: nobody needs the room any more."""
+        if self._blocked is not None:
             self._blocked.reschedule(0)
+            self._blocked = None
 
     async def _sleep(self) -> None:
         deadline = self._watch.deadline()

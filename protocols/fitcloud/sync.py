@@ -16,9 +16,9 @@ from protocols.fitcloud.messages.totals import decode_resting, decode_totals
 from protocols.fitcloud.plan import DAY_TOTALS, RESTING_HEART_RATE, SPORT, Item, permitted_plan
 from protocols.fitcloud.records.table import Decoded, RecordContext, decode
 from protocols.model.catalog import Category
-from protocols.model.consent import permitted, wholly_permitted
+from protocols.model.consent import all_permitted, wholly_permitted
 from protocols.model.events import SyncFinished, SyncProgress, SyncStarted
-from protocols.model.readings import DayTotals, Reading, Workout
+from protocols.model.readings import DayTotals, Workout
 from protocols.model.time import DeviceTime
 from protocols.session import Anomaly, AnomalyKind, Batch, Raise, Raw
 
@@ -200,11 +200,7 @@ def _keep(
     watch must keep it."""
     for kind, detail in decoded.oddities:
         yield from emit(Anomaly(kind, f"item {item.type_id}: {detail}"))
-    readings: tuple[Reading, ...] = tuple(
-        kept
-        for reading in decoded.readings
-        if (kept := permitted(reading, context.consent)) is not None
-    )
+    readings = all_permitted(decoded.readings, context.consent)
     raw = None
     if stream and _raw_permitted(item, context.consent):
         raw = Raw(f"fitcloud/item/{item.type_id}", stream, _raw_context(context))

@@ -4,10 +4,11 @@ Some records of one category carry values of another: a day's totals hold sleep 
 workout holds a heart-rate curve. Those parts are taken out, not merely left unpublished.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from functools import lru_cache
 from typing import Final
 
-from protocols.model.catalog import Category, kind_of
+from protocols.model.catalog import KINDS, Category, kind_of
 from protocols.model.readings import DayTotals, Reading, Workout
 
 ALSO_HOLDS: Final[dict[type[Reading], frozenset[Category]]] = {
@@ -38,6 +39,28 @@ def permitted(reading: Reading, consent: Collection[Category]) -> Reading | None
     return reading
 
 
+def all_permitted(
+    readings: Iterable[Reading], consent: Collection[Category]
+) -> tuple[Reading, ...]:
+    """What `permitted` leaves of each reading, without those of which nothing is left."""
+    readings = tuple(readings)
+    # mostly nothing is taken out, which one look at the kinds tells
+    if set(map(type, readings)) <= _untouched(frozenset(consent)):
+        return readings
+    kept = (permitted(reading, consent) for reading in readings)
+    return tuple(reading for reading in kept if reading is not None)
+
+
 def wholly_permitted(kind: type[Reading], consent: Collection[Category]) -> bool:
     """Whether every category that a kind's raw record carries may be collected."""
     return all(category in consent for category in ALSO_HOLDS.get(kind, frozenset()))
+
+
+@lru_cache(maxsize=16)
+def _untouched(consent: frozenset[Category]) -> frozenset[type[Reading]]:
+    return frozenset(
+        kind.type
+        for kind in KINDS
+        if (kind.category is Category.DEVICE or kind.category in consent)
+        and wholly_permitted(kind.type, consent)
+    )

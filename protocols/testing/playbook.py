@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
 from protocols.engine import Engine, Procedure
-from protocols.errors import ProtocolError, RemoteProtocolError, Unacknowledged, WrongState
+from protocols.errors import ProtocolError, Unacknowledged
 from protocols.model.readings import Reading
 from protocols.model.time import DeviceTime, Moment
 from protocols.session import Commit, Effect, Raw, Receipt, Subscribe, Write
@@ -35,7 +35,7 @@ class PlaybookError(AssertionError):
 
 
 class Playbook(Generic[M]):
-    """One exchange; every method that asserts or acts returns the playbook itself."""
+    """One exchange. Methods that act or assert give the playbook back, so that they chain."""
 
     def __init__(self, now: Moment = START) -> None:
         self.now = now
@@ -48,6 +48,7 @@ class Playbook(Generic[M]):
         self._lines: list[str] = []
         self._receipt: Receipt | None = None
         self._running = 0
+        self._has_failed = False
 
     def clock(self) -> DeviceTime:
         """The local time, for procedures that take a clock."""
@@ -57,7 +58,7 @@ class Playbook(Generic[M]):
 
     def start(self, procedure: Procedure[Any]) -> Self:
         """Run a procedure. A second one waits for the first, as in the engine."""
-        self._told("start", procedure.__name__)
+        self._told("start", getattr(procedure, "__name__", "a procedure"))
         self._running += 1
         self._engine.run(procedure, self._done, self.now)
         return self._drain()
@@ -170,7 +171,12 @@ class Playbook(Generic[M]):
     # --- the end ------------------------------------------------------------------------------
 
     def finish(self) -> None:
-        """Raises PlaybookError unless everything that happened is in the script, and is over."""
+        """Raises PlaybookError unless everything that happened is in the script, and is over.
+
+        Quiet after a PlaybookError: the first difference is the one to read.
+        """
+        if self._has_failed:
+            return
         if self._seen:
             raise self._difference("the end", "", self._seen[0])
         if self._running:
@@ -249,6 +255,7 @@ class Playbook(Generic[M]):
         return self._failure("the exchange differs from its script", lines)
 
     def _failure(self, summary: str, lines: Iterable[str] = ()) -> PlaybookError:
+        self._has_failed = True
         return PlaybookError("\n".join((summary, *self._lines, *lines)))
 
 
@@ -259,14 +266,10 @@ class _Wire(Generic[M]):
         self.inbox: deque[M] = deque()
         self.outbox: deque[M] = deque()
         self.result: bool | ProtocolError | None = None
-        self._due = 0
 
     def send(self, message: M, now: Moment) -> None:
-        if self.outbox:
-            raise WrongState("a message is being sent already")
         self.result = None
         self.outbox.append(message)
-        self._due = 1
 
     def settle(self) -> None:
         self.result = None
@@ -292,7 +295,4 @@ class _Wire(Generic[M]):
         return None
 
     def next_effect(self) -> Effect | None:
-        if not self._due:
-            return None
-        self._due = 0
-        return Write("", b"", response=True)
+        return Write("", b"", response=True) if self.outbox else None

@@ -65,6 +65,10 @@ def _time_item(case: Case) -> bytes:
             return clock.encode_ts4(at)
         case "time4-zero-seconds":
             return clock.encode_ts4(DeviceTime(at - at % 60))
+        case "date2":
+            return clock.encode_date2(at)
+        case str() as name if "min" in name:
+            return clock.encode_dmin4(at)
         case _:
             raise Unanswerable("this format of time is not spoken")
 
@@ -75,6 +79,8 @@ def _time(case: Case) -> int:
             return messages.decoded_ts4(case)
         case "date2":
             return messages.decoded_date2(case)
+        case str() as name if "min" in name:
+            return messages.decoded_dmin4(case)
         case _:
             raise Unanswerable("this format of time is not spoken")
 

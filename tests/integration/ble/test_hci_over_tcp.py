@@ -5,7 +5,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -147,8 +147,8 @@ async def test_what_is_not_hci_is_shown_the_door(air: Air) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET / HTTP/1.1\r\n\r\n")
         async with asyncio.timeout(5):
-            with pytest.raises(ConnectionError):
-                await reader.readexactly(1)
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
         writer.close()
         async with attach(f"tcp-client:127.0.0.1:{port}"):
             pass

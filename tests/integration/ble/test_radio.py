@@ -31,7 +31,6 @@ from tests.integration.ble.echo import (
     order,
 )
 
-
 ON_AIR = pytest.mark.usefixtures("peripheral")
 
 
@@ -173,7 +172,7 @@ async def test_200_kilobytes_of_write_commands_arrive_whole_and_in_order(
     link = await radio.connect(WATCH.address)
     for item in numbered(1112, 180):
         await link.write(CONTROL, item, response=False)
-    await until(lambda: len(watch.received) == 1112)
+    await watch.until(lambda watch: len(watch.received) == 1112)
     assert watch.received == list(numbered(1112, 180))
 
 

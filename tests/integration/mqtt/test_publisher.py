@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
@@ -12,7 +13,8 @@ import pytest
 
 from gatewayd.core.ports import Committed, KnownDevice, Row, StateValue
 from gatewayd.errors import BrokerRefused, BrokerUnreachable
-from gatewayd.mqtt.client import Address
+from gatewayd.mqtt.address import Address, Tls
+from gatewayd.mqtt.client import Incoming
 from gatewayd.mqtt.publisher import Publisher, PublisherSettings
 from gatewayd.store import SqliteStore
 from protocols.model.capabilities import Capabilities, Description
@@ -96,16 +98,23 @@ class Subscriber:
                 if "/reading/" in message.topic.value:
                     self.numbers.append(json.loads(payload)["n"])
 
+    async def drain(self) -> None:
+        """What had already reached this socket when the broker died."""
+        with suppress(aiomqtt.MqttError):
+            await self.until(lambda: False)
+        while not self._client._queue.empty():
+            self.numbers.append(json.loads(self._client._queue.get_nowait().payload)["n"])
+
     def last(self, topic: str) -> bytes | None:
         return next((body for name, body, _ in reversed(self.seen) if name == topic), None)
 
 
 @asynccontextmanager
 async def subscriber(
-    broker: Mosquitto, topic: str = "gatewayd/#", **login: str
+    broker: Mosquitto, topic: str = "gatewayd/#", qos: int = 1
 ) -> AsyncIterator[Subscriber]:
-    async with aiomqtt.Client(broker.host, broker.port, **login) as client:  # type: ignore[arg-type]
-        await client.subscribe(topic, qos=1)
+    async with aiomqtt.Client(broker.host, broker.port) as client:
+        await client.subscribe(topic, qos=qos)
         yield Subscriber(client)
 
 
@@ -118,7 +127,7 @@ async def emptied(store: SqliteStore) -> None:
 
 async def raises(run: Awaitable[object]) -> Exception:
     with pytest.raises((BrokerRefused, BrokerUnreachable)) as caught:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             await run
     return caught.value
 
@@ -165,38 +174,34 @@ async def test_offers_out_of_order_still_arrive_in_order_of_commit(
 async def test_broker_killed_in_mid_backfill_loses_nothing(
     broker: Mosquitto, store: SqliteStore, watch: KnownDevice
 ) -> None:
-    total = 4_000
+    total = 12_000
     for first in range(0, total, 500):
         await store.commit(watch, rows(first, 500), [], None, 1.0)
     one = publisher(broker, store)
     parts: list[list[int]] = []
-    for stop_after in (300, 900, None):
-        async with subscriber(broker) as other:
-            async with asyncio.TaskGroup() as group:
-                ended = group.create_task(raises(one.run())) if stop_after else None
-                if stop_after is not None:
-                    await other.until(lambda: len(other.numbers) >= stop_after)  # noqa: B023
+    for _ in range(2):
+        # at QoS 0 the broker hands a message on before it acknowledges it to us, so that what is
+        # lost here would be lost by the gateway
+        with suppress(aiomqtt.MqttError):
+            async with subscriber(broker, "gatewayd/+/reading/#", qos=0) as other:
+                async with asyncio.TaskGroup() as group:
+                    ended = group.create_task(raises(one.run()))
+                    await other.until(lambda: len(other.numbers) >= 300)
                     await broker.kill()
-                    assert ended is not None
                     assert isinstance(await ended, BrokerUnreachable)
-                else:
-                    async with running(one):
-                        await emptied(store)
-                        await other.until(lambda: other.numbers[-1:] == [total - 1])
-            # what had reached this subscriber's socket before the broker died
-            with suppress(aiomqtt.MqttError, TimeoutError):
-                await other.until(lambda: False, timeout_s=0.5)
-            parts.append(other.numbers)
-        if stop_after is not None:
-            await broker.start()
-    assert len(parts[0]) < total
+                await other.drain()
+                parts.append(other.numbers)
+        await broker.start()
+    async with subscriber(broker, "gatewayd/+/reading/#") as other, running(one):
+        await other.until(lambda: other.numbers[-1:] == [total - 1])
+        await emptied(store)
+    parts.append(other.numbers)
+    assert len(parts) == 3
+    assert parts[0][0] == 0
     for part in parts:  # within a connection in order and once
         assert all(later == earlier + 1 for earlier, later in pairwise(part))
-    # the next connection begins at or before the first that was not acknowledged
-    for earlier, later in pairwise(parts):
-        assert later[0] <= earlier[-1] + 1 + 20
-    assert list(await store.pending(0, 1)) == []
-    assert parts[-1][-1] == total - 1
+    for earlier, later in pairwise(parts):  # no gap; again only what was not acknowledged
+        assert 0 <= earlier[-1] + 1 - later[0] <= 20
 
 
 async def test_orderly_stop_and_start_publishes_nothing_twice(
@@ -238,7 +243,9 @@ async def test_swallowed_publishes_are_noticed_under_mqtt_3(
         one = publisher(broker, store, username="gw", password="pw", mqtt5=False)
         error = await raises(one.run())
     assert isinstance(error, BrokerRefused)
-    assert "swallows what gw publishes" in str(error)
+    assert re.search(
+        "(swallows|hangs up on) what gw publishes to gatewayd/bridge/probe", str(error)
+    )
     assert len(await store.pending(0, 100)) == 50
 
 
@@ -375,8 +382,8 @@ async def test_listener_hears_what_it_asked_for(broker: Mosquitto, store: Sqlite
     got = asyncio.Event()
     one = publisher(broker, store)
 
-    def listen(incoming: object) -> None:
-        heard.append((incoming.topic, incoming.payload))  # type: ignore[attr-defined]
+    def listen(incoming: Incoming) -> None:
+        heard.append((incoming.topic, incoming.payload))
         got.set()
 
     one.listen("gatewayd/+/set/#", listen)
@@ -392,8 +399,6 @@ async def test_listener_hears_what_it_asked_for(broker: Mosquitto, store: Sqlite
 async def test_tls_with_a_known_authority_and_not_with_an_unknown_one(
     tmp_path: Path, store: SqliteStore, watch: KnownDevice
 ) -> None:
-    from gatewayd.mqtt.client import Tls
-
     (tmp_path / "broker").mkdir()
     async with Mosquitto(tmp_path / "broker", tls=True) as broker:
         await store.commit(watch, rows(0, 500), [], None, 1.0)

@@ -81,7 +81,6 @@ def test_sleep_of_one_night_follows_without_gap_or_overlap(
         assert one.start < one.end
         if one.night == other.night:
             assert one.end == other.start
-            assert one.stage is not other.stage
         else:
             assert one.night < other.night
 

@@ -40,7 +40,7 @@ def context(
 
 def of(kind: type[T], decoded: Decoded) -> list[T]:
     """The readings, which are all of one kind."""
-    found = [reading for reading in decoded.readings if isinstance(reading, kind)]
+    found: list[T] = [reading for reading in decoded.readings if isinstance(reading, kind)]
     assert len(found) == len(decoded.readings)
     return found
 

@@ -1,0 +1,50 @@
+"""Where benchmarks keep their stores, and what that disk takes for a sync."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+PARENT: Final = Path("/var/tmp")  # noqa: S108 - unlike /tmp a disk by convention
+PAGE: Final = 4096 + 24
+"""What SQLite appends to its log for one page."""
+
+
+@contextmanager
+def directory_on_disk() -> Iterator[Path]:
+    """A directory for a store. Raises RuntimeError where it would be in memory."""
+    kind = file_system(PARENT)
+    if kind in ("tmpfs", "ramfs"):
+        raise RuntimeError(f"{PARENT} is {kind}: figures of a store in memory mean nothing")
+    with TemporaryDirectory(prefix="gatewayd-bench-", dir=PARENT) as directory:
+        yield Path(directory)
+
+
+def file_system(path: Path) -> str:
+    """The type of the file system that holds a path."""
+    mounts = [line.split() for line in Path("/proc/mounts").read_text("utf-8").splitlines()]
+    holding = [mount for mount in mounts if path.is_relative_to(mount[1])]
+    return max(holding, key=lambda mount: len(mount[1]))[2]
+
+
+def fdatasync_ms(directory: Path, *, pages: int = 6, count: int = 200) -> list[float]:
+    """What appending a commit of so many pages and syncing it takes, in milliseconds each."""
+    descriptor = os.open(directory / "sync-probe", os.O_RDWR | os.O_CREAT, 0o600)
+    block = os.urandom(PAGE * pages)
+    took: list[float] = []
+    try:
+        # like SQLite's log, whose file keeps its length from one checkpoint to the next
+        os.write(descriptor, bytes(len(block) * count))
+        os.fsync(descriptor)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        for _ in range(count):
+            started = time.perf_counter()
+            os.write(descriptor, block)
+            os.fdatasync(descriptor)
+            took.append((time.perf_counter() - started) * 1000)
+    finally:
+        os.close(descriptor)
+    return took
