@@ -7,6 +7,7 @@ Stop: watches are let go → the broker is told → the store is closed.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from hashlib import blake2b
 from importlib.metadata import version
 from zoneinfo import ZoneInfo
 
@@ -23,7 +24,7 @@ from gatewayd.core.timeline import Timeline, system_zone
 from gatewayd.errors import MissingExtra, ProtocolMismatch
 from gatewayd.lifecycle import Backoff, Systemd, feed_watchdog, supervise
 from gatewayd.logs import get_logger
-from gatewayd.mqtt.client import Address, Tls
+from gatewayd.mqtt.address import Address, Tls
 from gatewayd.mqtt.publisher import Publisher, PublisherSettings
 from gatewayd.mqtt.topics import Topics
 from gatewayd.plugins import PluginRecord, discover, find, ready
@@ -60,8 +61,9 @@ async def run(
                 _log.warning("protocol_unusable", protocol=record.name, reason=record.reason)
         if radio is None:
             radio = await stack.enter_async_context(_open_radio(config.bluetooth))
-        publisher = _publisher(config, store)
-        gateway = _Gateway(config, store, radio, publisher, protocols, on_event)
+        user_id = config.user_id or identity.user_id(config.store.path.parent)
+        publisher = _publisher(config, store, user_id)
+        gateway = _Gateway(config, user_id, store, radio, publisher, protocols, on_event)
         await gateway.prepare()
         systemd.ready(f"{len(config.devices)} devices configured")
         _log.info("ready", devices=len(config.devices), store=str(config.store.path))
@@ -76,6 +78,7 @@ class _Gateway:
     def __init__(
         self,
         config: Config,
+        user_id: str,
         store: Store,
         radio: Radio,
         broker: Broker,
@@ -88,7 +91,7 @@ class _Gateway:
         self._broker = broker
         self._protocols = protocols
         self._on_event = on_event
-        self._user_id = config.user_id or identity.user_id(config.store.path.parent)
+        self._user_id = user_id
         for device in config.devices:
             if device.protocol is not None:
                 find(device.protocol, protocols)
@@ -170,17 +173,18 @@ class _Gateway:
         return await recognise(device.address, self._radio, ready(self._protocols))
 
 
-def _publisher(config: Config, store: Store) -> Publisher:
+def _publisher(config: Config, store: Store, user_id: str) -> Publisher:
     settings = PublisherSettings(
         version=version("gatewayd"),
         topics=Topics(config.mqtt.base_topic, config.home_assistant.prefix),
         discovery=config.home_assistant.discovery,
         derived={"sleep_stage": SLEEP_MEASURES},
     )
-    return Publisher(_address(config.mqtt), store, settings)
+    return Publisher(_address(config.mqtt, user_id), store, settings)
 
 
-def _address(mqtt: MqttConfig) -> Address:
+def _address(mqtt: MqttConfig, user_id: str) -> Address:
+    """The client id is constant, and differs between gateways on one broker."""
     tls = Tls(mqtt.ca_file, mqtt.cert_file, mqtt.key_file) if mqtt.tls else None
     return Address(
         host=mqtt.host,
@@ -188,8 +192,10 @@ def _address(mqtt: MqttConfig) -> Address:
         username=mqtt.username,
         password=mqtt.password,
         tls=tls,
-        client_id=mqtt.client_id or "gatewayd",
+        client_id=mqtt.client_id
+        or f"gatewayd-{blake2b(user_id.encode(), digest_size=4).hexdigest()}",
         keepalive_s=mqtt.keepalive_s,
+        mqtt5=mqtt.protocol != "3.1.1",
     )
 
 

@@ -127,7 +127,7 @@ class BleakLink:
             await self.close()
             raise LinkLost(
                 f"The watch did not answer within {self._limits.call_s:g} s",
-                "Bring it closer; if it asks to be paired, run: gatewayd pair",
+                "Bring it closer; if it asks to be paired, run: bluetoothctl pair",
             ) from error
         except FAILURES as error:
             if not self._client.is_connected:

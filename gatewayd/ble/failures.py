@@ -202,7 +202,7 @@ def _no_bus() -> AdapterMissing:
 
 
 def _not_paired() -> LinkLost:
-    return LinkLost("The watch wants to be paired first", "Pair it with: gatewayd pair")
+    return LinkLost("The watch wants to be paired first", "Pair it with: bluetoothctl pair")
 
 
 def _adapter(name: str | None) -> str:

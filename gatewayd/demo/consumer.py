@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from gatewayd.mqtt.client import Address, Incoming, Will, connect
+from gatewayd.mqtt.address import Address, Will
+from gatewayd.mqtt.client import Incoming, connect
 
 Seen = dict[str, object]
 

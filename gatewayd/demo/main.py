@@ -23,7 +23,7 @@ from gatewayd.demo.consumer import Consumer, Seen, consuming
 from gatewayd.demo.options import DemoOptions
 from gatewayd.demo.view import View
 from gatewayd.errors import GatewayError, MissingExtra
-from gatewayd.mqtt.client import Address
+from gatewayd.mqtt.address import Address
 from gatewayd.store.store import SqliteStore
 from protocols.model.catalog import Category
 from protocols.model.events import (
@@ -210,7 +210,7 @@ class _Demo:
             yield parse(text, Path("--broker")).mqtt
             return
         async with embedded_broker() as port:
-            yield MqttConfig(host="127.0.0.1", port=port)
+            yield MqttConfig(host="127.0.0.1", port=port, protocol="3.1.1")
 
 
 def _config(mqtt: MqttConfig, store: Path, address: str) -> Config:
@@ -224,7 +224,14 @@ def _config(mqtt: MqttConfig, store: Path, address: str) -> Config:
 
 
 def _address(mqtt: MqttConfig, client_id: str) -> Address:
-    return Address(mqtt.host, mqtt.port, mqtt.username, mqtt.password, client_id=client_id)
+    return Address(
+        mqtt.host,
+        mqtt.port,
+        mqtt.username,
+        mqtt.password,
+        client_id=client_id,
+        mqtt5=mqtt.protocol != "3.1.1",
+    )
 
 
 def _now() -> datetime:

@@ -16,8 +16,6 @@ from gatewayd.mqtt.payloads import Announced
 from gatewayd.mqtt.topics import OFFLINE, ONLINE, Topics
 from protocols.model.catalog import KINDS, Measure
 
-SUPPORT_URL: Final = "https://github.com/gatewayd/gatewayd"
-
 _DIAGNOSTIC: Final = "diagnostic"
 _UNSAFE: Final = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -179,7 +177,7 @@ def _payload(
 ) -> bytes:
     payload: dict[str, object] = {
         "device": about,
-        "origin": {"name": "gatewayd", "sw_version": version, "support_url": SUPPORT_URL},
+        "origin": {"name": "gatewayd", "sw_version": version},
         "components": components,
         "qos": 1,
     }

@@ -108,7 +108,7 @@ def transfer(type_id: int, on_data: Callable[[int], Iterable[Raise]]) -> Procedu
         if len(stream) > MAX_ITEM_BYTES or barren > MAX_BARREN:
             yield from tell(c.packet(c.ITEM_RESULT, REJECTED))
             raise MessageError(f"item {type_id} does not end: {len(stream)} bytes so far")
-        for effect in on_data(len(data)):
+        for effect in on_data(len(data)) if data else ():
             yield from emit(effect)
     count = int.from_bytes(message.value, "big") if len(message.value) == 4 else 0
     if count != len(stream):
@@ -163,7 +163,7 @@ def _request(request: c.Key, reply: c.Key, what: str) -> Procedure[Packet]:
 def _synchronise_stored(item: Item, context: SyncContext, progress: _Progress) -> Procedure[None]:
     def on_data(size: int) -> Iterable[Raise]:
         progress.received += size
-        total = max(1, progress.total, progress.received)
+        total = max(progress.total, progress.received)
         percent = 100 * progress.received // total
         if percent != progress.shown_pct:
             progress.shown_pct = percent

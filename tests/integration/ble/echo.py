@@ -106,6 +106,10 @@ class EchoWatch:
         self._effects = iter(())
         self._due = None
 
+    def say(self, data: bytes) -> None:
+        """Of its own accord."""
+        self._later([Notify(DATA, data)])
+
     def deadline(self) -> float | None:
         return self._due
 

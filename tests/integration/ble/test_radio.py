@@ -158,6 +158,15 @@ async def test_a_timer_of_the_watch_runs(radio: BleakRadio) -> None:
     assert await inbox.until(1) == [b"tick"]
 
 
+async def test_a_watch_that_speaks_of_its_own_accord_is_heard_when_woken(
+    radio: BleakRadio, peripheral: Peripheral, watch: EchoWatch
+) -> None:
+    _, inbox = await opened(radio)
+    watch.say(b"battery low")
+    peripheral.wake()
+    assert await inbox.until(1) == [b"battery low"]
+
+
 @ON_AIR
 async def test_200_kilobytes_of_notifications_arrive_whole_and_in_order(radio: BleakRadio) -> None:
     link, inbox = await opened(radio)

@@ -25,7 +25,7 @@ def test_each_company_of_the_vendors_app_matches(company: int, letters: str) -> 
     found = match(seen({company: PAYLOAD}))
     assert found is not None
     assert found.reason == f"company identifier {company:#06x} ({letters}), project 0136"
-    assert company.to_bytes(2, "big").decode() == letters
+    assert company.to_bytes(2, "little").decode() == letters  # as on the air
 
 
 def test_the_virtual_watch_matches() -> None:
