@@ -14,15 +14,15 @@ from protocols.model.readings import Stage
 
 
 def _sleep(key: str, name: str, icon: str = "mdi:sleep") -> Measure:
-    return Measure(key, name, lambda _: None, unit="s", device_class="duration", icon=icon)
+    return Measure(key, name, lambda _: None, unit="min", device_class="duration", icon=icon)
 
 
 SLEEP_MEASURES: Final[tuple[Measure, ...]] = (
-    _sleep("sleep_asleep_s", "Sleep"),
-    _sleep("sleep_deep_s", "Deep sleep"),
-    _sleep("sleep_light_s", "Light sleep"),
-    _sleep("sleep_rem_s", "REM sleep"),
-    _sleep("sleep_awake_s", "Awake in the night"),
+    _sleep("sleep_asleep_min", "Sleep"),
+    _sleep("sleep_deep_min", "Deep sleep"),
+    _sleep("sleep_light_min", "Light sleep"),
+    _sleep("sleep_rem_min", "REM sleep"),
+    _sleep("sleep_awake_min", "Awake in the night"),
 )
 """State keys of the last night; Home Assistant shows them where sleep is collected."""
 
@@ -57,10 +57,10 @@ def _totals(night: Sequence[Row], stage_of: Mapping[str, Stage]) -> tuple[StateV
             seconds[stage_of[row.key]] += end - start
             until = end
     sums = {
-        "sleep_asleep_s": sum(seconds.values()) - seconds[Stage.AWAKE],
-        "sleep_deep_s": seconds[Stage.DEEP],
-        "sleep_light_s": seconds[Stage.LIGHT],
-        "sleep_rem_s": seconds[Stage.REM],
-        "sleep_awake_s": seconds[Stage.AWAKE],
+        "sleep_asleep_min": sum(seconds.values()) - seconds[Stage.AWAKE],
+        "sleep_deep_min": seconds[Stage.DEEP],
+        "sleep_light_min": seconds[Stage.LIGHT],
+        "sleep_rem_min": seconds[Stage.REM],
+        "sleep_awake_min": seconds[Stage.AWAKE],
     }
-    return tuple(StateValue(key, value, until) for key, value in sums.items())
+    return tuple(StateValue(key, round(value / 60), until) for key, value in sums.items())

@@ -59,7 +59,7 @@ class Device:
         self._clock = clock
         self._on_event = on_event
         self._up: Callable[[], None] = _nobody
-        self._wanted: set[type[Intent]] = set()
+        self._wanted: dict[type[Intent], None] = {}
         self._work = asyncio.Event()
 
     async def serve(self, up: Callable[[], None]) -> None:
@@ -72,6 +72,7 @@ class Device:
         name = self.watch.known.slug
         link = await self._radio.connect(self.watch.address)
         try:
+            _heed_cancellation()
             missing = self.watch.spec.services - link.facts.services
             if missing:
                 raise self._mismatch(f"it lacks the service {', '.join(sorted(missing))}")
@@ -85,8 +86,9 @@ class Device:
             await link.close()
 
     def request(self, intent: type[Intent]) -> None:
-        """Ask for something as soon as the watch is connected; asking twice is asking once."""
-        self._wanted.add(intent)
+        """Ask for something as soon as the watch is connected, in order; asking twice is asking
+        once."""
+        self._wanted[intent] = None
         self._work.set()
 
     async def take(self, batch: Batch) -> object:
@@ -155,13 +157,14 @@ class Device:
         while True:
             await self._work.wait()
             while self._wanted:
-                intent = self._wanted.pop()
+                intent = next(iter(self._wanted))
+                del self._wanted[intent]
                 try:
                     await driver.request(intent())
                     if intent is Sync:
                         await self._ingest.synchronised()
                 except LinkClosed:
-                    self._wanted.add(intent)
+                    self._wanted[intent] = None
                     return
                 except ProtocolError as error:
                     name = intent.__name__
@@ -179,6 +182,14 @@ class Device:
             f"{self.watch.known.slug} does not speak {title}: {why}",
             "Check the address, or name another protocol for this device.",
         )
+
+
+def _heed_cancellation() -> None:
+    """Raises CancelledError if this task was asked to end, and something below swallowed that:
+    before Python 3.12 `wait_for`, which the libraries of a radio use, may do so."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _nobody() -> None:

@@ -189,7 +189,10 @@ class Driver:
     # --- what takes time ----------------------------------------------------------------------
 
     async def _carry_out_io(self) -> None:
-        while True:
+        task = asyncio.current_task()
+        # The libraries beneath a link use `wait_for`, which before Python 3.12 returns a result
+        # that comes together with a cancellation, and forgets the cancellation.
+        while task is None or not task.cancelling():
             effect = await _next(self._io, self._io_ready)
             try:
                 match effect:

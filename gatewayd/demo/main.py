@@ -136,7 +136,7 @@ class _Demo:
         view.line(f"  {consumer.synchronised:,} readings reached the subscriber")
         view.line()
         view.line(f"Home Assistant discovers {_entities(consumer)} entities; the state says")
-        for key in ("steps_today", "heart_rate_bpm", "resting_heart_rate_bpm", "sleep_asleep_s"):
+        for key in ("steps_today", "heart_rate_bpm", "resting_heart_rate_bpm", "sleep_asleep_min"):
             if key in consumer.state:
                 view.line(
                     f"  {key:<24}{consumer.state[key]!s:>8}   at {consumer.state[f'{key}_at']}"

@@ -39,6 +39,7 @@ class SqliteStore:
         except BaseException:
             await writer.stop()
             raise
+        writer.idle = database.fold
         return cls(database, writer)
 
     async def close(self) -> None:

@@ -19,6 +19,9 @@ class Worker:
     """
 
     def __init__(self, name: str) -> None:
+        self.idle: Callable[[], None] = _nothing
+        """Called in the thread when nothing is left to do; must not raise."""
+
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread = Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
@@ -50,6 +53,8 @@ class Worker:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             job()
+            if self._jobs.empty():
+                self.idle()
 
 
 def _answer(answer: asyncio.Future[T], result: T) -> None:
@@ -60,3 +65,7 @@ def _answer(answer: asyncio.Future[T], result: T) -> None:
 def _fail(answer: asyncio.Future[T], error: BaseException) -> None:
     if not answer.done():
         answer.set_exception(error)
+
+
+def _nothing() -> None:
+    """There is nothing to do."""

@@ -52,6 +52,22 @@ ITEM_RESULT: Final[Key] = (0x05, 0x20)
 ITEM_DATA: Final[Key] = (0x05, 0x30)
 DAY_TOTALS: Final[Key] = (0x05, 0x21)
 DAY_TOTALS_REPLY: Final[Key] = (0x05, 0x22)
+DAILY_HRV: Final[Key] = (0x08, 0x94)
+DAILY_HRV_REPLY: Final[Key] = (0x08, 0x95)
+
+# what is measured now
+MEASURE: Final[Key] = (0x05, 0x23)
+MEASURED: Final[Key] = (0x05, 0x24)
+MEASURE_ENDED: Final[Key] = (0x05, 0x25)
+ECG_LIVE: Final[Key] = (0x05, 0x41)
+LATEST: Final[Key] = (0x05, 0x42)
+LATEST_REPLY: Final[Key] = (0x05, 0x43)
+SPORT_STATUS_PUSH: Final[Key] = (0x05, 0x44)
+SPORT_STATUS: Final[Key] = (0x05, 0x45)
+SPORT_TOTALS_PUSH: Final[Key] = (0x05, 0x46)
+SPORT_REPORT: Final[Key] = (0x05, 0x47)
+READ_SPORT_STATUS: Final[Key] = (0x05, 0x48)
+READ_SPORT_STATUS_REPLY: Final[Key] = (0x05, 0x49)
 
 COMMANDS: Final = frozenset({0x01, 0x02, 0x03, 0x04, 0x05, 0x07, 0x08})
 """Commands of this family's watches; others mark a cousin (§5.2)."""

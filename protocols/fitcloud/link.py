@@ -8,15 +8,17 @@ from typing import Final
 
 from protocols.errors import ProtocolError, Unacknowledged, WrongState
 from protocols.fitcloud.cipher import Cipher
-from protocols.fitcloud.commands import BIND, LOGIN, NOTIFY, WRITE
+from protocols.fitcloud.commands import BIND, ITEM_DATA, LOGIN, NOTIFY, WRITE
 from protocols.fitcloud.frame import (
     MAGIC,
     Packet,
+    decode_ack,
     decode_packets,
     encode_ack,
     encode_frame,
     encode_packet,
 )
+from protocols.fitcloud.raw_stream import Ending, RawStream
 from protocols.fitcloud.receiver import Incoming, Receiver
 from protocols.model.time import Moment
 from protocols.session import Anomaly, AnomalyKind, Effect, LinkFacts, Property, Write
@@ -61,6 +63,7 @@ class FrameLink:
         self._cipher: Cipher | None = None
         self._sequence = 0
         self.heard = Heard()
+        self._raw: RawStream | None = None
         self._acks: deque[bytes] = deque(maxlen=MAX_QUEUED)
         self._anomalies: deque[Anomaly] = deque(maxlen=MAX_QUEUED)
         self._chunks: deque[bytes] = deque()
@@ -139,9 +142,19 @@ class FrameLink:
 
     # --- receiving ----------------------------------------------------------------------------
 
+    def unframed(self, ending: Ending | None) -> None:
+        """Take notifications for bare samples until that ending has come; None ends it now.
+
+        Samples are delivered as values of `ITEM_DATA`, the ending as the packet that it is.
+        """
+        self._raw = None if ending is None else RawStream(ending)
+
     def received(self, characteristic: str, data: bytes, now: Moment) -> Iterator[Packet]:
         """The packets that a notification completes."""
         if characteristic != NOTIFY:
+            return
+        if self._raw is not None:
+            yield from self._samples(self._raw, data)
             return
         incoming = self._receiver.feed(data, now.seconds)
         self._note(incoming, data)
@@ -163,6 +176,20 @@ class FrameLink:
         return min(times, default=None)
 
     # --- inside -------------------------------------------------------------------------------
+
+    def _samples(self, stream: RawStream, data: bytes) -> Iterator[Packet]:
+        ack = None if stream.begun else decode_ack(data)
+        if ack is not None and ack.sequence == self._sequence:
+            # of the request that the stream answers, and late
+            self._acknowledged(ack.sequence, refused=ack.error)
+            return
+        taken = stream.feed(data)
+        for part in taken.samples:
+            yield Packet(*ITEM_DATA, part)
+        if taken.ended is not None:
+            self._raw = None
+            self._acks.append(encode_ack(taken.ended.sequence, encrypted=self._encrypted))
+            yield taken.ended.packet
 
     def _take(self, incoming: Incoming) -> None:
         if incoming.encrypted:

@@ -10,10 +10,25 @@ from protocols.model.catalog import Category
 STEPS: Final = 1
 SLEEP: Final = 2
 HEART_RATE: Final = 3
+OXYGEN: Final = 4
+BLOOD_PRESSURE: Final = 5
+RESPIRATION: Final = 6
 ECG: Final = 7
+GPS: Final = 10
 SPORT: Final = 16
+TEMPERATURE: Final = 17
+STRESS: Final = 18
+GAME: Final = 19
+MOOD: Final = 20
+VITALITY: Final = 21
 SLEEP_SCORE: Final = 22
+HRV: Final = 23
 HEART_RATE_SPOT: Final = 131
+OXYGEN_SPOT: Final = 132
+BLOOD_PRESSURE_SPOT: Final = 133
+RESPIRATION_SPOT: Final = 134
+TEMPERATURE_SPOT: Final = 145
+STRESS_SPOT: Final = 146
 DAILY_HRV: Final = 253
 RESTING_HEART_RATE: Final = 254
 DAY_TOTALS: Final = 255
@@ -27,15 +42,12 @@ class Item(NamedTuple):
 
     type_id: int
     needs: frozenset[int]
-    category: Category | None
-    """None for what this gateway has no reading for yet."""
+    category: Category
 
     stored: bool = True
 
 
-def _item(
-    type_id: int, *needs: Feature, category: Category | None = None, stored: bool = True
-) -> Item:
+def _item(type_id: int, *needs: Feature, category: Category, stored: bool = True) -> Item:
     return Item(type_id, frozenset(needs), category, stored)
 
 
@@ -50,26 +62,41 @@ ITEMS: Final[tuple[Item, ...]] = (
         Feature.MEASURE_DATA_SYNCABLE,
         category=Category.HEART,
     ),
-    _item(4, Feature.OXYGEN),
-    _item(132, Feature.OXYGEN, Feature.MEASURE_DATA_SYNCABLE),
-    _item(5, Feature.BLOOD_PRESSURE),
-    _item(133, Feature.BLOOD_PRESSURE, Feature.MEASURE_DATA_SYNCABLE),
-    _item(6, Feature.RESPIRATORY_RATE),
-    _item(134, Feature.RESPIRATORY_RATE, Feature.MEASURE_DATA_SYNCABLE),
+    _item(OXYGEN, Feature.OXYGEN, category=Category.OXYGEN),
+    _item(OXYGEN_SPOT, Feature.OXYGEN, Feature.MEASURE_DATA_SYNCABLE, category=Category.OXYGEN),
+    _item(BLOOD_PRESSURE, Feature.BLOOD_PRESSURE, category=Category.BLOOD_PRESSURE),
+    _item(
+        BLOOD_PRESSURE_SPOT,
+        Feature.BLOOD_PRESSURE,
+        Feature.MEASURE_DATA_SYNCABLE,
+        category=Category.BLOOD_PRESSURE,
+    ),
+    _item(RESPIRATION, Feature.RESPIRATORY_RATE, category=Category.RESPIRATION),
+    _item(
+        RESPIRATION_SPOT,
+        Feature.RESPIRATORY_RATE,
+        Feature.MEASURE_DATA_SYNCABLE,
+        category=Category.RESPIRATION,
+    ),
     _item(SPORT, Feature.SPORT, category=Category.WORKOUT),
-    _item(10, Feature.GPS),
-    _item(17, Feature.TEMPERATURE),
-    _item(145, Feature.TEMPERATURE, Feature.MEASURE_DATA_SYNCABLE),
-    _item(18, Feature.PRESSURE),
-    _item(146, Feature.PRESSURE, Feature.MEASURE_DATA_SYNCABLE),
-    _item(20, Feature.MOOD),
-    _item(19, Feature.GAME),
+    _item(GPS, Feature.GPS, category=Category.LOCATION),
+    _item(TEMPERATURE, Feature.TEMPERATURE, category=Category.TEMPERATURE),
+    _item(
+        TEMPERATURE_SPOT,
+        Feature.TEMPERATURE,
+        Feature.MEASURE_DATA_SYNCABLE,
+        category=Category.TEMPERATURE,
+    ),
+    _item(STRESS, Feature.PRESSURE, category=Category.STRESS),
+    _item(STRESS_SPOT, Feature.PRESSURE, Feature.MEASURE_DATA_SYNCABLE, category=Category.STRESS),
+    _item(MOOD, Feature.MOOD, category=Category.MOOD),
+    _item(GAME, Feature.GAME, category=Category.GAME),
     _item(RESTING_HEART_RATE, Feature.HEART_RATE_RESTING, category=Category.HEART, stored=False),
-    _item(21, Feature.VITALITY),
-    _item(23, Feature.HRV),
-    _item(DAILY_HRV, Feature.HRV, stored=False),
+    _item(VITALITY, Feature.VITALITY, category=Category.STRESS),
+    _item(HRV, Feature.HRV, category=Category.HEART),
+    _item(DAILY_HRV, Feature.HRV, category=Category.HEART, stored=False),
     _item(DAY_TOTALS, category=Category.ACTIVITY, stored=False),
-    _item(ECG, Feature.ECG),
+    _item(ECG, Feature.ECG, category=Category.ECG),
 )
 """In the vendor's order; the sleep score comes before the sleep that it judges."""
 
@@ -84,10 +111,10 @@ def plan(features: Features, waiting_bytes: int) -> Iterator[Item]:
 def permitted_plan(
     features: Features, waiting_bytes: int, consent: Collection[Category]
 ) -> Iterator[Item]:
-    """The items of the plan that this gateway can decode and its owner wants collected.
+    """The items of the plan that the owner wants collected.
 
     What is left out stays on the watch: it is neither read nor erased.
     """
     for item in plan(features, waiting_bytes):
-        if item.category is not None and item.category in consent:
+        if item.category in consent:
             yield item

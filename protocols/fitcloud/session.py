@@ -13,6 +13,7 @@ from protocols.fitcloud.connect import Greeting, connect, read_configuration
 from protocols.fitcloud.description import describe
 from protocols.fitcloud.frame import Packet
 from protocols.fitcloud.link import FrameLink
+from protocols.fitcloud.measure import MeasureContext, measure
 from protocols.fitcloud.messages.auth import decode_unbind_reply
 from protocols.fitcloud.messages.battery import Battery, decode_battery
 from protocols.fitcloud.messages.clock import encode_ts4
@@ -21,7 +22,7 @@ from protocols.fitcloud.messages.event import EventKind, decode_event
 from protocols.fitcloud.sync import CLOCK_TOLERANCE_S, SyncContext, synchronise
 from protocols.model.consent import permitted
 from protocols.model.events import ClockWanted, SyncWanted
-from protocols.model.intents import Intent, ReadBattery, SetTime, Sync, Unbind
+from protocols.model.intents import Intent, Measure, ReadBattery, SetTime, Sync, Unbind
 from protocols.model.readings import HeartRate, Reading
 from protocols.model.time import DeviceTime, Moment
 from protocols.session import (
@@ -135,7 +136,9 @@ class FitCloudSession:
             raise WrongState("the watch is not connected yet")
         match intent:
             case Sync():
-                context = SyncContext(configuration, self._settings.consent, self._clock)
+                context = SyncContext(
+                    configuration, self._settings.consent, self._clock, self._link.unframed
+                )
                 yield from synchronise(context)
             case ReadBattery():
                 reply = yield from ask(
@@ -146,6 +149,8 @@ class FitCloudSession:
                 self._battery(decode_battery(reply.value))
             case SetTime():
                 yield from self._set_time()
+            case Measure():
+                yield from measure(intent, self._measure_context(configuration))
             case Unbind():
                 reply = yield from ask(
                     c.packet(c.UNBIND),
@@ -156,6 +161,15 @@ class FitCloudSession:
                     raise DeviceRefused("the watch would not be unbound", reason="unknown")
             case _:
                 raise UnsupportedIntent(f"a FitCloud watch cannot do {type(intent).__name__}")
+
+    def _measure_context(self, configuration: Configuration) -> MeasureContext:
+        return MeasureContext(
+            features=configuration.device_info.features,
+            consent=self._settings.consent,
+            now=lambda: self._now,
+            publish=self._publish,
+            unframed=self._link.unframed,
+        )
 
     def _set_time(self) -> Procedure[None]:
         yield from tell(c.packet(c.SET_TIME, encode_ts4(self._clock())))

@@ -5,20 +5,30 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from protocols.engine import Procedure, ask, emit, expect, persist, tell
+from protocols.engine import RESPONSE_TIMEOUT_S, Procedure, ask, emit, expect, persist, tell
 from protocols.errors import DeviceRefused, MessageError, RemoteProtocolError, UnexpectedMessage
 from protocols.fitcloud import commands as c
 from protocols.fitcloud.features import Feature
 from protocols.fitcloud.frame import Packet
 from protocols.fitcloud.messages.clock import encode_ts4
 from protocols.fitcloud.messages.configuration import Configuration
-from protocols.fitcloud.messages.totals import decode_resting, decode_totals
-from protocols.fitcloud.plan import DAY_TOTALS, RESTING_HEART_RATE, SPORT, Item, permitted_plan
+from protocols.fitcloud.messages.totals import decode_daily_hrv, decode_resting, decode_totals
+from protocols.fitcloud.plan import (
+    BLOOD_PRESSURE_SPOT,
+    DAILY_HRV,
+    DAY_TOTALS,
+    ECG,
+    RESTING_HEART_RATE,
+    SPORT,
+    Item,
+    permitted_plan,
+)
+from protocols.fitcloud.raw_stream import ITEM_ENDING, SILENCE_S, Ending
 from protocols.fitcloud.records.table import Decoded, RecordContext, decode
 from protocols.model.catalog import Category
 from protocols.model.consent import all_permitted, wholly_permitted
 from protocols.model.events import SyncFinished, SyncProgress, SyncStarted
-from protocols.model.readings import DayTotals, Workout
+from protocols.model.readings import BloodPressure, DayTotals, Workout
 from protocols.model.time import DeviceTime
 from protocols.session import Anomaly, AnomalyKind, Batch, Raise, Raw
 
@@ -31,7 +41,11 @@ MAX_BARREN: Final = 64
 CLOCK_TOLERANCE_S: Final = 15 * 60
 """How far a record may be ahead of our clock; the vendor uses the same margin."""
 
-_KIND_IN_RAW: Final = {DAY_TOTALS: DayTotals, SPORT: Workout}
+_KIND_IN_RAW: Final = {
+    DAY_TOTALS: DayTotals,
+    SPORT: Workout,
+    BLOOD_PRESSURE_SPOT: BloodPressure,
+}
 """Items whose bytes hold values of further categories, by the kind that says which."""
 
 ACCEPTED: Final = b"\x00"
@@ -40,11 +54,15 @@ REJECTED: Final = b"\x01"
 
 @dataclass(frozen=True, slots=True)
 class SyncContext:
-    """What a synchronisation needs to know. `clock` tells the owner's local time."""
+    """What a synchronisation needs to know. `clock` tells the owner's local time.
+
+    `unframed` makes the link take what comes for bare samples until that ending, or until None.
+    """
 
     configuration: Configuration
     consent: frozenset[Category]
     clock: Callable[[], DeviceTime]
+    unframed: Callable[[Ending | None], None]
 
 
 @dataclass(slots=True)
@@ -88,18 +106,34 @@ def decode_waiting(value: bytes) -> int:
     return int.from_bytes(value[:4], "big", signed=True)
 
 
-def transfer(type_id: int, on_data: Callable[[int], Iterable[Raise]]) -> Procedure[bytes]:
+def transfer(
+    type_id: int,
+    on_data: Callable[[int], Iterable[Raise]],
+    unframed: Callable[[Ending | None], None] | None = None,
+) -> Procedure[bytes]:
     """Receive one item whole. Nothing is erased yet: the caller answers `ITEM_RESULT`, except that
-    a byte count that does not match is rejected here.
+    a byte count that does not match is rejected here. With `unframed` the data come bare (§8.3).
 
     Raises UnexpectedMessage when data come before the start, MessageError for a wrong count, an
     item beyond `MAX_ITEM_BYTES` or one that goes on without data.
     """
     yield from ask(c.packet(c.ITEM_REQUEST, bytes((type_id,))), _starts, what="start of the item")
+    if unframed is None:
+        return (yield from _receive(type_id, on_data, RESPONSE_TIMEOUT_S))
+    unframed(ITEM_ENDING)
+    try:
+        return (yield from _receive(type_id, on_data, SILENCE_S))
+    finally:
+        unframed(None)
+
+
+def _receive(
+    type_id: int, on_data: Callable[[int], Iterable[Raise]], timeout_s: float
+) -> Procedure[bytes]:
     stream = bytearray()
     barren = 0
     while True:
-        message = yield from expect(_continues, what="more data of the item")
+        message = yield from expect(_continues, what="more data of the item", timeout_s=timeout_s)
         if message[:2] == c.ITEM_END:
             break
         data = message.value if message[:2] == c.ITEM_DATA else b""
@@ -152,6 +186,10 @@ def _synchronise_item(item: Item, context: SyncContext, progress: _Progress) -> 
         )
         decoded = Decoded(decode_resting(reply.value), ())
         yield from _keep(item, reply.value, decoded, context, progress)
+    elif item.type_id == DAILY_HRV:
+        reply = yield from _request(c.DAILY_HRV, c.DAILY_HRV_REPLY, "daily heart-rate variability")
+        decoded = Decoded(decode_daily_hrv(reply.value) or (), ())
+        yield from _keep(item, reply.value, decoded, context, progress)
     else:
         yield from _synchronise_stored(item, context, progress)
 
@@ -169,7 +207,8 @@ def _synchronise_stored(item: Item, context: SyncContext, progress: _Progress) -
             progress.shown_pct = percent
             yield Raise(SyncProgress(str(item.type_id), progress.received, total))
 
-    stream = yield from transfer(item.type_id, on_data)
+    unframed = context.unframed if item.type_id == ECG else None
+    stream = yield from transfer(item.type_id, on_data, unframed)
     if stream:
         try:
             decoded = decode(item.type_id, stream, _record_context(context))

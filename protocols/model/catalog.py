@@ -8,110 +8,51 @@ documentation; UUIDs are the Bluetooth SIG's characteristic numbers for the same
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
+from protocols.model.kinds import Category, Kind, Measure, Merge
 from protocols.model.readings import (
     BatteryLevel,
+    BloodPressure,
+    DailyHrv,
     DayTotals,
+    Ecg,
+    GameScore,
+    GpsTrack,
     HeartRate,
+    HeartRateVariability,
+    Mood,
+    OxygenSaturation,
     Reading,
+    RespiratoryRate,
     RestingHeartRate,
     SleepScore,
     SleepStage,
     StepInterval,
+    Stress,
+    Temperature,
+    Vitality,
     Workout,
 )
-from protocols.model.time import DeviceTime
 
-
-class Category(StrEnum):
-    """What an owner consents to, as a whole. Nothing of a category that is off is requested."""
-
-    DEVICE = "device"
-    """Battery and identity of the watch itself; no health data."""
-
-    ACTIVITY = "activity"
-    HEART = "heart"
-    SLEEP = "sleep"
-    WORKOUT = "workout"
-
-
-class Merge(StrEnum):
-    """What happens when a reading arrives whose key is already stored with another value."""
-
-    IMMUTABLE = "immutable"
-    """The first value is kept; the other one is recorded as a conflict."""
-
-    REVISABLE = "revisable"
-    """The new value is a new revision; both are kept and published."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """One entry of a device's `state` object, and the Home Assistant sensor that shows it."""
-
-    key: str
-    name: str
-    value: Callable[[Any], float | str | None]
-    """Takes the reading; None leaves the state as it was."""
-
-    unit: str | None = None
-    device_class: str | None = None
-    state_class: str | None = "measurement"
-    entity_category: str | None = None
-    icon: str | None = None
-    precision: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of reading."""
-
-    name: str
-    type: type[Reading]
-    category: Category
-    start: str
-    """Field that holds the time (the beginning, for kinds that last)."""
-
-    key: tuple[str, ...]
-    """Fields that identify a reading of this kind on one device."""
-
-    merge: Merge = Merge.IMMUTABLE
-    end: str | None = None
-    """Field that holds the end, for kinds that last."""
-
-    duration: str | None = None
-    """Field that holds a duration in seconds, for kinds that have one instead of an end."""
-
-    days: tuple[str, ...] = ()
-    """Fields that are a time but mean the calendar day it falls on."""
-
-    sig_uuid: int | None = None
-    measures: tuple[Measure, ...] = field(default=())
-
-    def starts(self, reading: Reading) -> DeviceTime:
-        """When the reading was taken, or began."""
-        started: DeviceTime = getattr(reading, self.start)
-        return started
-
-    def ends(self, reading: Reading) -> DeviceTime | None:
-        """When it ended; None for a reading of one moment."""
-        if self.end is not None:
-            ended: DeviceTime = getattr(reading, self.end)
-            return ended
-        if self.duration is not None:
-            lasted: int = getattr(reading, self.duration)
-            return DeviceTime(self.starts(reading) + lasted)
-        return None
+__all__ = ["BY_NAME", "BY_TYPE", "KINDS", "Category", "Kind", "Measure", "Merge", "kind_of"]
 
 
 def _of(name: str) -> Callable[[Any], float | str | None]:
     def value(reading: object) -> float | str | None:
         found: float | str | None = getattr(reading, name)
         return found
+
+    return value
+
+
+def _verified(name: str) -> Callable[[Any], float | str | None]:
+    """A value that cannot be meant as it stands (255 % of oxygen) is stored, but not shown."""
+
+    def value(reading: Any) -> float | str | None:
+        found: float | str | None = getattr(reading, name)
+        return found if reading.verified else None
 
     return value
 
@@ -259,6 +200,175 @@ KINDS: Final[tuple[Kind, ...]] = (
             ),
         ),
     ),
+    Kind(
+        "gps_track",
+        GpsTrack,
+        Category.LOCATION,
+        start="start",
+        key=("start", "track_id"),
+        merge=Merge.REVISABLE,
+        sig_uuid=0x2A67,
+    ),
+    Kind(
+        "oxygen_saturation",
+        OxygenSaturation,
+        Category.OXYGEN,
+        start="at",
+        key=("at", "method"),
+        sig_uuid=0x2A5F,
+        measures=(
+            Measure(
+                "oxygen_saturation_pct",
+                "Oxygen saturation",
+                _verified("spo2_pct"),
+                unit="%",
+                icon="mdi:water-percent",
+            ),
+        ),
+    ),
+    Kind(
+        "blood_pressure",
+        BloodPressure,
+        Category.BLOOD_PRESSURE,
+        start="at",
+        key=("at", "method"),
+        sig_uuid=0x2A35,
+        measures=(
+            Measure(
+                "systolic_mmhg",
+                "Systolic blood pressure",
+                _of("systolic_mmhg"),
+                unit="mmHg",
+                device_class="pressure",
+                precision=0,
+            ),
+            Measure(
+                "diastolic_mmhg",
+                "Diastolic blood pressure",
+                _of("diastolic_mmhg"),
+                unit="mmHg",
+                device_class="pressure",
+                precision=0,
+            ),
+        ),
+    ),
+    Kind(
+        "respiratory_rate",
+        RespiratoryRate,
+        Category.RESPIRATION,
+        start="at",
+        key=("at", "method"),
+        measures=(
+            Measure(
+                "respiratory_rate_per_min",
+                "Respiratory rate",
+                _of("breaths_per_min"),
+                unit="breaths/min",
+                icon="mdi:lungs",
+            ),
+        ),
+    ),
+    Kind(
+        "temperature",
+        Temperature,
+        Category.TEMPERATURE,
+        start="at",
+        key=("at", "method"),
+        sig_uuid=0x2A1C,
+        measures=(
+            Measure(
+                "body_temperature_c",
+                "Body temperature",
+                _verified("body_c"),
+                unit="°C",
+                device_class="temperature",
+                precision=1,
+            ),
+            Measure(
+                "wrist_temperature_c",
+                "Wrist temperature",
+                _verified("wrist_c"),
+                unit="°C",
+                device_class="temperature",
+                precision=1,
+            ),
+        ),
+    ),
+    Kind(
+        "stress",
+        Stress,
+        Category.STRESS,
+        start="at",
+        key=("at", "method"),
+        measures=(
+            Measure("stress_score", "Stress", _verified("score"), icon="mdi:head-alert-outline"),
+        ),
+    ),
+    Kind(
+        "vitality",
+        Vitality,
+        Category.STRESS,
+        start="at",
+        key=("at",),
+        measures=(
+            Measure("vitality_score", "Vitality", _of("score"), icon="mdi:lightning-bolt-outline"),
+        ),
+    ),
+    Kind(
+        "mood",
+        Mood,
+        Category.MOOD,
+        start="at",
+        key=("at", "method"),
+        measures=(
+            Measure(
+                "mood_code", "Mood", _of("code"), state_class=None, icon="mdi:emoticon-outline"
+            ),
+        ),
+    ),
+    Kind(
+        "heart_rate_variability",
+        HeartRateVariability,
+        Category.HEART,
+        start="at",
+        key=("at",),
+        measures=(
+            Measure(
+                "heart_rate_variability_ms",
+                "Heart rate variability",
+                _of("hrv_ms"),
+                unit="ms",
+                icon="mdi:heart-flash",
+            ),
+        ),
+    ),
+    Kind(
+        "daily_hrv",
+        DailyHrv,
+        Category.HEART,
+        start="day",
+        key=("day",),
+        days=("day",),
+        merge=Merge.REVISABLE,
+        measures=(
+            Measure(
+                "daily_hrv_mean_ms",
+                "Mean heart rate variability of a day",
+                _of("mean_ms"),
+                unit="ms",
+                icon="mdi:heart-flash",
+            ),
+        ),
+    ),
+    Kind(
+        "ecg",
+        Ecg,
+        Category.ECG,
+        start="start",
+        key=("start", "offset_ms", "method"),
+        merge=Merge.REVISABLE,
+    ),
+    Kind("game_score", GameScore, Category.GAME, start="at", key=("at", "game_code", "score")),
     Kind(
         "battery",
         BatteryLevel,

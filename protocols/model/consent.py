@@ -1,7 +1,8 @@
 """What remains of a reading when only some categories may be collected.
 
 Some records of one category carry values of another: a day's totals hold sleep and heart rate, a
-workout holds a heart-rate curve. Those parts are taken out, not merely left unpublished.
+workout holds a heart-rate curve, a cuff's blood pressure a heart rate. Those parts are taken out,
+not merely left unpublished.
 """
 
 from collections.abc import Collection, Iterable
@@ -9,11 +10,12 @@ from functools import lru_cache
 from typing import Final
 
 from protocols.model.catalog import KINDS, Category, kind_of
-from protocols.model.readings import DayTotals, Reading, Workout
+from protocols.model.readings import BloodPressure, DayTotals, Reading, Workout
 
 ALSO_HOLDS: Final[dict[type[Reading], frozenset[Category]]] = {
     DayTotals: frozenset({Category.SLEEP, Category.HEART}),
     Workout: frozenset({Category.HEART}),
+    BloodPressure: frozenset({Category.HEART}),
 }
 """Kinds whose record carries values of further categories."""
 
@@ -28,6 +30,8 @@ def permitted(reading: Reading, consent: Collection[Category]) -> Reading | None
             reading = reading._replace(deep_sleep_min=None, light_sleep_min=None)
         if Category.HEART not in consent:
             reading = reading._replace(mean_heart_rate_bpm=None)
+    elif isinstance(reading, BloodPressure) and Category.HEART not in consent:
+        reading = reading._replace(bpm=None)
     elif isinstance(reading, Workout) and Category.HEART not in consent:
         summary = reading.summary
         if summary is not None:

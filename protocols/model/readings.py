@@ -219,6 +219,151 @@ class Workout(NamedTuple):
     verified: bool = True
 
 
+class TrackPoint(NamedTuple):
+    """One position, `elapsed_s` seconds after the start of its track.
+
+    Degrees are decimal, north and east positive; altitude is in metres. `new_segment` says that
+    recording was resumed here, so that no line leads to it from the point before.
+    """
+
+    elapsed_s: int
+    latitude_deg: float
+    longitude_deg: float
+    altitude_m: int
+    satellites: int
+    new_segment: bool = False
+
+
+class GpsTrack(NamedTuple):
+    """Where a workout led. `track_id` is that of its `Workout`.
+
+    Points without a position fix are left out, so that there may be none at all.
+    """
+
+    start: DeviceTime
+    track_id: str
+    sport_code: int
+    points: tuple[TrackPoint, ...]
+    verified: bool = True
+
+
+class OxygenSaturation(NamedTuple):
+    """Oxygen saturation of the blood in percent, 1–100.
+
+    Some watches send more than 100; such a value is kept as sent and not `verified`.
+    """
+
+    at: DeviceTime
+    spo2_pct: int
+    method: Method = Method.PERIODIC
+    verified: bool = True
+
+
+class BloodPressure(NamedTuple):
+    """Blood pressure in mmHg, each 1–255. `bpm` comes from devices with a cuff, else None."""
+
+    at: DeviceTime
+    systolic_mmhg: int
+    diastolic_mmhg: int
+    bpm: int | None = None
+    method: Method = Method.PERIODIC
+    verified: bool = True
+
+
+class RespiratoryRate(NamedTuple):
+    """Breaths per minute, 1–255."""
+
+    at: DeviceTime
+    breaths_per_min: int
+    method: Method = Method.PERIODIC
+    verified: bool = True
+
+
+class Stress(NamedTuple):
+    """The watch's stress score, 1–100; what is sent above that is kept and not `verified`."""
+
+    at: DeviceTime
+    score: int
+    method: Method = Method.PERIODIC
+    verified: bool = True
+
+
+class Temperature(NamedTuple):
+    """Temperatures in °C: of the skin at the wrist, and of the body as the watch works it out.
+
+    A body temperature that no living wearer has (below 25 or above 45 °C, such as the filler
+    327.67) is kept as sent and not `verified`.
+    """
+
+    at: DeviceTime
+    wrist_c: float
+    body_c: float
+    method: Method = Method.PERIODIC
+    verified: bool = True
+
+
+class Mood(NamedTuple):
+    """A mood as the watch's own code, 1–255; what each code means is not documented."""
+
+    at: DeviceTime
+    code: int
+    method: Method = Method.PERIODIC
+    verified: bool = True
+
+
+class Vitality(NamedTuple):
+    """The watch's vitality ("body battery") score. Its scale is not documented; 0 is a value."""
+
+    at: DeviceTime
+    score: float
+    verified: bool = True
+
+
+class HeartRateVariability(NamedTuple):
+    """Variability between heart beats in milliseconds, 0–255; 0 comes from the watch as well."""
+
+    at: DeviceTime
+    hrv_ms: int
+    verified: bool = True
+
+
+class DailyHrv(NamedTuple):
+    """A day's mean heart-rate variability and the wearer's usual range, in milliseconds."""
+
+    day: DeviceTime
+    mean_ms: int
+    baseline_min_ms: int
+    baseline_max_ms: int
+    baseline_centre_ms: int
+    verified: bool = True
+
+
+class GameScore(NamedTuple):
+    """The result of a game played on the watch. `game_code` is the family's own number."""
+
+    at: DeviceTime
+    game_code: int
+    duration_s: int
+    score: int
+    level: int
+    verified: bool = True
+
+
+class Ecg(NamedTuple):
+    """One electrocardiogram: raw converter values; a stored one has lost the zeros between them.
+
+    The first sample was taken `offset_ms` (0–999) milliseconds after `start`. `sampling_rate_hz`
+    is 0 where the watch states an interval of more than a second.
+    """
+
+    start: DeviceTime
+    offset_ms: int
+    sampling_rate_hz: int
+    samples: tuple[int, ...]
+    method: Method = Method.SPOT
+    verified: bool = True
+
+
 class BatteryLevel(NamedTuple):
     """Battery of the watch in percent, 0–100."""
 
@@ -236,5 +381,17 @@ Reading = (
     | SleepScore
     | DayTotals
     | Workout
+    | GpsTrack
+    | OxygenSaturation
+    | BloodPressure
+    | RespiratoryRate
+    | Stress
+    | Temperature
+    | Mood
+    | Vitality
+    | HeartRateVariability
+    | DailyHrv
+    | GameScore
+    | Ecg
     | BatteryLevel
 )

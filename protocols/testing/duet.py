@@ -172,6 +172,12 @@ class Duet:
         self.session.confirm(commit.receipt, self.now)
         self._drain()
 
+    def fail(self, error: ProtocolError) -> None:
+        """The outstanding write or subscription cannot be carried out."""
+        self._outstanding = None
+        self.session.failed(error, self.now)
+        self._drain()
+
     def wait(self, seconds: float) -> None:
         """Let time pass without delivering anything."""
         self._pass(self.now.seconds + seconds)

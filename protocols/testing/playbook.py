@@ -247,10 +247,11 @@ class Playbook(Generic[M]):
     def _difference(
         self, what: str, content: object, happened: tuple[str, object] | None = None
     ) -> PlaybookError:
-        found = happened or (self._seen[0] if self._seen else ("nothing", ""))
+        found, detail = happened or (self._seen[0] if self._seen else ("nothing", ""))
+        shown = repr(detail) if isinstance(detail, ProtocolError) else detail
         lines = (
             f"  - {what} {content}".rstrip() + "   (in the script)",
-            f"  + {found[0]} {found[1]}".rstrip() + "   (happened)",
+            f"  + {found} {shown}".rstrip() + "   (happened)",
         )
         return self._failure("the exchange differs from its script", lines)
 

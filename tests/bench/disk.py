@@ -5,7 +5,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import Final
 
 PARENT: Final = Path("/var/tmp")  # noqa: S108 - unlike /tmp a disk by convention
@@ -30,10 +32,22 @@ def file_system(path: Path) -> str:
     return max(holding, key=lambda mount: len(mount[1]))[2]
 
 
-def fdatasync_ms(directory: Path, *, pages: int = 6, count: int = 200) -> list[float]:
-    """What appending a commit of so many pages and syncing it takes, in milliseconds each."""
-    descriptor = os.open(directory / "sync-probe", os.O_RDWR | os.O_CREAT, 0o600)
+def floor_ms(directory: Path, rate: int, *, pages: int = 7, count: int = 200) -> list[float]:
+    """The least that durability costs, paced: another thread appends a commit of so many pages and
+    syncs it, and answers. In milliseconds each."""
+    descriptor = os.open(directory / "floor", os.O_RDWR | os.O_CREAT, 0o600)
     block = os.urandom(PAGE * pages)
+    jobs: SimpleQueue[bool] = SimpleQueue()
+    done: SimpleQueue[bool] = SimpleQueue()
+
+    def work() -> None:
+        while jobs.get():
+            os.write(descriptor, block)
+            os.fdatasync(descriptor)
+            done.put(item=True)
+
+    thread = Thread(target=work)
+    thread.start()
     took: list[float] = []
     try:
         # like SQLite's log, whose file keeps its length from one checkpoint to the next
@@ -41,10 +55,13 @@ def fdatasync_ms(directory: Path, *, pages: int = 6, count: int = 200) -> list[f
         os.fsync(descriptor)
         os.lseek(descriptor, 0, os.SEEK_SET)
         for _ in range(count):
+            time.sleep(1 / rate)
             started = time.perf_counter()
-            os.write(descriptor, block)
-            os.fdatasync(descriptor)
+            jobs.put(item=True)
+            done.get()
             took.append((time.perf_counter() - started) * 1000)
     finally:
+        jobs.put(item=False)
+        thread.join()
         os.close(descriptor)
     return took

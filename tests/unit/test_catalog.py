@@ -7,7 +7,13 @@ from typing import get_args, get_type_hints
 import pytest
 
 from protocols.model.catalog import BY_NAME, BY_TYPE, KINDS, Category, Kind, Measure, kind_of
-from protocols.model.readings import Reading, StepInterval
+from protocols.model.readings import (
+    OxygenSaturation,
+    Reading,
+    StepInterval,
+    Stress,
+    Temperature,
+)
 from protocols.model.time import DeviceTime
 
 MEASURES = [(kind, measure) for kind in KINDS for measure in kind.measures]
@@ -19,12 +25,16 @@ UNITS = {
     "distance": {"m", "km", "cm"},
     "duration": {"s", "min", "h"},
     "energy": {"kcal", "cal", "kJ"},
+    "pressure": {"mmHg"},
+    "temperature": {"°C"},
 }
 STATE_CLASSES = {
     "battery": {"measurement"},
     "distance": {"measurement", "total", "total_increasing"},
     "duration": {"measurement", "total", "total_increasing"},
     "energy": {"total", "total_increasing"},
+    "pressure": {"measurement"},
+    "temperature": {"measurement"},
 }
 
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -128,7 +138,17 @@ def test_a_device_class_has_its_unit_and_state_class(measure: Measure) -> None:
 
 @each_measure
 def test_a_key_ends_with_its_unit(measure: Measure) -> None:
-    suffixes = {"%": "_pct", "bpm": "_bpm", "m": "_m", "s": "_s", "kcal": "_kcal"}
+    suffixes = {
+        "%": "_pct",
+        "bpm": "_bpm",
+        "m": "_m",
+        "s": "_s",
+        "kcal": "_kcal",
+        "mmHg": "_mmhg",
+        "°C": "_c",
+        "ms": "_ms",
+        "breaths/min": "_per_min",
+    }
     if measure.unit in suffixes:
         assert measure.key.endswith(suffixes[measure.unit])
 
@@ -149,3 +169,23 @@ def test_words_have_no_state_class(kind: Kind, measure: Measure) -> None:
 def test_sig_numbers_are_characteristics() -> None:
     for kind in KINDS:
         assert kind.sig_uuid is None or 0x2A00 <= kind.sig_uuid <= 0x2BFF
+
+
+def test_spot_live_and_periodic_values_of_one_moment_are_three_readings() -> None:
+    for kind in KINDS:
+        if "method" in kind.type._fields:
+            assert "method" in kind.key
+
+
+def test_a_value_that_cannot_be_meant_is_not_shown() -> None:
+    shown = {
+        measure.key: measure.value(reading)
+        for reading in (
+            OxygenSaturation(DeviceTime(0), 255, verified=False),
+            Stress(DeviceTime(0), 101, verified=False),
+            Temperature(DeviceTime(0), 31.0, 327.67, verified=False),
+        )
+        for measure in kind_of(reading).measures
+    }
+    assert set(shown.values()) == {None}
+    assert kind_of(spo2 := OxygenSaturation(DeviceTime(0), 97)).measures[0].value(spo2) == 97

@@ -120,6 +120,12 @@ def test_an_empty_file_means_the_defaults_and_sends_no_profile() -> None:
     assert read(device()).devices[0].wearer is None
 
 
+CATEGORIES = (
+    "activity, heart, sleep, workout, location, oxygen, blood_pressure, respiration,"
+    " temperature, stress, mood, ecg, game"
+)
+
+
 def test_all_faults_are_reported_at_once_each_with_its_line_and_key() -> None:
     text = """[mqtt]
 prot = 1883
@@ -152,15 +158,9 @@ may_bind = "yes"
             ':11: devices[1].name: "Left Wrist" is not 1 to 40 of a-z, 0-9, - and _'
             " (it becomes a topic)"
         ),
-        (
-            ':12: devices[1].collect: "hart" is not one of activity, heart, sleep, workout;'
-            ' did you mean "heart"?'
-        ),
+        (f':12: devices[1].collect: "hart" is not one of {CATEGORIES}; did you mean "heart"?'),
         ":12: devices[1].collect: must hold only text in quotes, not a number",
-        (
-            ':14: devices[2]: lacks "collect": the list of what may be read'
-            " (activity, heart, sleep, workout)"
-        ),
+        (f':14: devices[2]: lacks "collect": the list of what may be read ({CATEGORIES})'),
         ':16: devices[2].colect: unknown key; did you mean "collect"?',
         ":18: devices[2].may_bind: must be true or false, not text",
         ':20: mqqt: unknown key; did you mean "mqtt"?',

@@ -8,15 +8,28 @@ from protocols.model.catalog import KINDS, Category, kind_of
 from protocols.model.consent import ALSO_HOLDS, permitted, wholly_permitted
 from protocols.model.readings import (
     BatteryLevel,
+    BloodPressure,
+    DailyHrv,
     DayTotals,
+    Ecg,
+    GameScore,
+    GpsTrack,
     HeartRate,
+    HeartRateVariability,
     HeartRateZones,
+    Mood,
+    OxygenSaturation,
     Reading,
+    RespiratoryRate,
     RestingHeartRate,
     SleepScore,
     SleepStage,
     Stage,
     StepInterval,
+    Stress,
+    Temperature,
+    TrackPoint,
+    Vitality,
     Workout,
     WorkoutSample,
     WorkoutSummary,
@@ -46,6 +59,7 @@ WORKOUT = Workout(
     heart_rates=((30, 120), (60, 122)),
     summary=SUMMARY,
 )
+PRESSURE = BloodPressure(T0, 120, 80, 71)
 TOTALS = DayTotals(T0, 9000, 6000.0, 400.0, 90, 300, 71)
 READINGS: tuple[Reading, ...] = (
     StepInterval(T0, 300, 12),
@@ -55,11 +69,26 @@ READINGS: tuple[Reading, ...] = (
     SleepScore(T0, 80, 90),
     TOTALS,
     WORKOUT,
+    GpsTrack(T0, "20250601100000000005", 5, (TrackPoint(1, 48.2, 16.4, 170, 9),)),
+    OxygenSaturation(T0, 97),
+    PRESSURE,
+    RespiratoryRate(T0, 16),
+    Stress(T0, 40),
+    Temperature(T0, 33.1, 36.6),
+    Mood(T0, 2),
+    Vitality(T0, 80.5),
+    HeartRateVariability(T0, 45),
+    DailyHrv(T0, 45, 30, 60, 44),
+    GameScore(T0, 3, 60, 1000, 2),
+    Ecg(T0, 0, 250, (1, 2)),
     BatteryLevel(T0, 80, charging=False),
 )
 EVERY_CONSENT = [
-    frozenset(chosen) for size in range(len(ALL) + 1) for chosen in combinations(Category, size)
+    frozenset(chosen)
+    for size in (0, 1, 2, 3, len(ALL) - 2, len(ALL) - 1, len(ALL))
+    for chosen in combinations(Category, size)
 ]
+"""No rule looks at more than three categories at once."""
 
 
 def test_the_samples_cover_every_kind() -> None:
@@ -105,6 +134,18 @@ def test_a_workout_without_heart_holds_no_heart_rate_anywhere() -> None:
     assert kept.samples[0].steps == 120
     assert (kept.start, kept.steps, kept.duration_s) == (T0, 120, 60)
     assert "12" not in str([kept.heart_rates, kept.summary._replace(vo2max=None)])
+
+
+def test_a_cuff_loses_its_heart_rate_without_heart() -> None:
+    kept = permitted(PRESSURE, {Category.BLOOD_PRESSURE})
+    assert kept == BloodPressure(T0, 120, 80, None)
+    assert permitted(PRESSURE, {Category.BLOOD_PRESSURE, Category.HEART}) == PRESSURE
+
+
+def test_a_workout_says_nothing_of_where_it_led() -> None:
+    assert permitted(WORKOUT, {Category.WORKOUT, Category.HEART}) == WORKOUT
+    track = next(reading for reading in READINGS if isinstance(reading, GpsTrack))
+    assert permitted(track, ALL - {Category.LOCATION}) is None
 
 
 def test_a_workout_without_summary_stays_without() -> None:

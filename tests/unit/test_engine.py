@@ -299,6 +299,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.sent: list[str] = []
+        self.settled = 0
         self.inbox: deque[str] = deque()
         self.effects: deque[Effect] = deque()
         self.result: bool | ProtocolError | None = None
@@ -313,6 +314,7 @@ class Wire:
         self.effects.append(Write("", message.encode(), response=True))
 
     def settle(self) -> None:
+        self.settled += 1
         self.result = None
 
     def outcome(self) -> bool | ProtocolError | None:
@@ -414,6 +416,27 @@ def test_a_transport_may_be_done_as_soon_as_its_write_is(engine: Engine[str], wi
     engine.next_effect()
     engine.written(NOW)
     assert outcome.calls == 1
+
+
+def test_an_answer_tells_the_transport_that_the_message_arrived(
+    engine: Engine[str], wire: Wire
+) -> None:
+    outcome = Outcome()
+    engine.run(ask("ping", answer("pong"), what="pong"), outcome, NOW)
+    wire.inbox.append("pong")
+    engine.received("", b"", NOW)
+    assert (wire.settled, outcome.result) == (1, "pong")
+
+
+def test_an_answer_after_the_acknowledgement_settles_nothing(
+    engine: Engine[str], wire: Wire
+) -> None:
+    engine.run(ask("ping", answer("pong"), what="pong"), Outcome(), NOW)
+    wire.result = True
+    engine.tick(NOW)
+    wire.inbox.append("pong")
+    engine.received("", b"", NOW)
+    assert wire.settled == 0
 
 
 def test_a_failed_write_fails_what_was_being_sent(engine: Engine[str]) -> None:

@@ -9,7 +9,15 @@ from types import MappingProxyType
 from typing import Final
 
 from protocols.errors import ProtocolError
-from protocols.fitcloud.conformance import flows, frames, messages, pushes, records
+from protocols.fitcloud.conformance import (
+    events,
+    flows,
+    frames,
+    messages,
+    pushes,
+    records,
+    vitals,
+)
 from protocols.fitcloud.conformance.case import Answer, Case, Handler, Json, Unanswerable
 from protocols.testing.vectors import Failed, Outcome, Passed, Unsupported, Vector, compared
 
@@ -17,6 +25,8 @@ HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
     {
         **messages.HANDLERS,
         **records.HANDLERS,
+        **events.HANDLERS,
+        **vitals.HANDLERS,
         **frames.HANDLERS,
         **flows.HANDLERS,
     }

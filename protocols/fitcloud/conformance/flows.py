@@ -1,8 +1,8 @@
 """Answers about whole exchanges, run by the real engine over the real link: vectors auth-flow-*,
-sync-plan-*, sync-item-*."""
+sync-plan-*, sync-item-*, sync-ecg-*, ecg-realtime-*."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -13,9 +13,10 @@ from protocols.fitcloud.conformance.case import Answer, Case, Handler, Json, Una
 from protocols.fitcloud.conformance.frames import at, opened_link
 from protocols.fitcloud.conformance.messages import packet
 from protocols.fitcloud.connect import authenticate, bind, log_in
-from protocols.fitcloud.features import Feature, Features
+from protocols.fitcloud.features import Features
 from protocols.fitcloud.frame import (
     HEADER_SIZE,
+    Ack,
     Packet,
     decode_ack,
     decode_header,
@@ -24,13 +25,14 @@ from protocols.fitcloud.frame import (
     encode_frame,
     encode_packet,
 )
+from protocols.fitcloud.measure import MeasureContext, record_ecg
 from protocols.fitcloud.messages.configuration import Configuration
 from protocols.fitcloud.messages.device_info import Chip, DeviceInfo
 from protocols.fitcloud.messages.limits import Limits
-from protocols.fitcloud.plan import permitted_plan, plan
+from protocols.fitcloud.plan import ECG, ITEMS, plan
 from protocols.fitcloud.sync import SyncContext, synchronise
 from protocols.model.catalog import Category
-from protocols.model.time import DeviceTime, device_time
+from protocols.model.time import DeviceTime, Moment, device_time
 from protocols.session import Commit, Raw, SessionSettings, Write
 
 _PRESENT: Final = device_time(2026, 1, 1, 12)
@@ -40,33 +42,49 @@ _EVERYTHING: Final = frozenset(Category)
 class Peer:
     """A watch that acknowledges every frame and answers as `reply` says, over the real link."""
 
-    def __init__(self, user_id: str, reply: Callable[[Packet], Iterable[Packet]]) -> None:
+    def __init__(self, user_id: str, reply: Callable[[Packet], Iterable[Packet | bytes]]) -> None:
         self._reply = reply
-        self._link = opened_link(user_id)
-        self._engine: Engine[Packet] = Engine(self._link, lambda _, __: None)
+        self.link = opened_link(user_id)
+        self._engine: Engine[Packet] = Engine(self.link, lambda _, __: None)
         self._incoming = bytearray()
         self._answers: deque[bytes] = deque()
         self._sequence = 0
+        self._unacknowledged: set[int] = set()
         self._seconds = 0.0
-        self.received: list[Packet] = []
+        self.received: list[Packet | Ack] = []
+        """Packets, and acknowledgements of what was sent without a frame of its own."""
+
         self.committed: list[Raw] = []
+
+    @property
+    def now(self) -> Moment:
+        """The peer's time."""
+        return at(self._seconds)
 
     def run(self, procedure: Procedure[object]) -> ProtocolError | None:
         """Run to the end; the error that it ended with. A silent peer is waited for in no time."""
+        ended = self.begin(procedure)
+        while not ended:
+            deadline = self._engine.deadline()
+            if deadline is None:
+                raise AssertionError("the procedure waits for nothing")
+            self._seconds = max(self._seconds, deadline)
+            self._engine.tick(at(self._seconds))
+            self._deliver(ended)
+        return ended[0]
+
+    def begin(self, procedure: Procedure[object]) -> list[ProtocolError | None]:
+        """Run as far as the peer's answers lead; the error that it ended with, once it has."""
         ended: list[ProtocolError | None] = []
         self._engine.run(procedure, lambda _, error: ended.append(error), at(0))
-        while not ended:
-            self._carry_out()
-            if self._answers:
-                self._engine.received(c.NOTIFY, self._answers.popleft(), at(self._seconds))
-            elif not ended:
-                deadline = self._engine.deadline()
-                if deadline is None:
-                    raise AssertionError("the procedure waits for nothing")
-                self._seconds = max(self._seconds, deadline)
-                self._engine.tick(at(self._seconds))
+        self._deliver(ended)
+        return ended
+
+    def _deliver(self, ended: list[ProtocolError | None]) -> None:
         self._carry_out()
-        return ended[0]
+        while self._answers and not ended:
+            self._engine.received(c.NOTIFY, self._answers.popleft(), at(self._seconds))
+            self._carry_out()
 
     def _carry_out(self) -> None:
         while (effect := self._engine.next_effect()) is not None:
@@ -79,7 +97,12 @@ class Peer:
                 self._engine.confirm(effect.receipt, at(self._seconds))
 
     def _take(self, data: bytes) -> None:
-        if not self._incoming and decode_ack(data) is not None:
+        ack = None if self._incoming else decode_ack(data)
+        if ack is not None:
+            if ack.sequence in self._unacknowledged:
+                self._unacknowledged.remove(ack.sequence)
+            else:
+                self.received.append(ack)
             return
         self._incoming += data
         header = decode_header(bytes(self._incoming))
@@ -91,8 +114,12 @@ class Peer:
         for one in decode_packets(payload):
             self.received.append(one)
             for answer in self._reply(one):
-                self._sequence += 1
-                self._answers.append(encode_frame(encode_packet(answer), self._sequence))
+                self._answers.append(answer if isinstance(answer, bytes) else self._framed(answer))
+
+    def _framed(self, answer: Packet) -> bytes:
+        self._sequence += 1
+        self._unacknowledged.add(self._sequence)
+        return encode_frame(encode_packet(answer), self._sequence)
 
 
 def _auth_flow(case: Case) -> Json:
@@ -106,7 +133,7 @@ def _auth_flow(case: Case) -> Json:
         "AUTO": authenticate,
     }
     error = peer.run(procedures[inputs["mode"]](settings))
-    sent = [packet(one[:2], one.value) for one in peer.received]
+    sent = [_sent(one) for one in peer.received]
     return _flow(sent, [] if error else ["unit"], error, case)
 
 
@@ -117,28 +144,32 @@ def _type_order(case: Case) -> Json:
 
 def _item_flow(case: Case) -> Json:
     """A whole synchronisation in which all other items are empty."""
-    wanted = case.params["type"]
-    features = Features(frozenset({Feature.HEART_RATE, Feature.MEASURE_DATA_SYNCABLE}))
-    features = Features(features.numbers | {Feature.SPORT, Feature.SLEEP_SCORE})
-    planned = [item.type_id for item in permitted_plan(features, 1, _EVERYTHING) if item.stored]
-    if wanted not in planned:
+    wanted = case.params.get("type", ECG)
+    features = next((item.needs for item in ITEMS if item.stored and item.type_id == wanted), None)
+    if features is None:
         raise Unanswerable("this sync type is not asked for")
-    replies = [_packet(reply) for reply in case.params["replies"]]
+    replies = [_reply(reply) for reply in case.params["replies"]]
     empty = [Packet(*c.ITEM_START, bytes(4)), Packet(*c.ITEM_END, bytes(4))]
 
-    def reply(request: Packet) -> list[Packet]:
+    def reply(request: Packet) -> Sequence[Packet | bytes]:
         match request[:2]:
             case c.ITEM_REQUEST:
                 return replies if request.value[0] == wanted else empty
             case c.WAITING:
                 return [Packet(*c.WAITING_REPLY, b"\0\0\0\1")]
+            case c.ECG_STATE:
+                return [Packet(*c.ECG_STATE_REPLY, bytes(4))]
             case c.DAY_TOTALS:
                 return [Packet(*c.DAY_TOTALS_REPLY)]
+            case c.DAILY_HRV:
+                return [Packet(*c.DAILY_HRV_REPLY)]
             case _:
                 return []
 
     peer = Peer("1", reply)
-    error = peer.run(synchronise(SyncContext(_configuration(features), _EVERYTHING, _clock)))
+    configuration = _configuration(Features(features))
+    context = SyncContext(configuration, _EVERYTHING, _clock, peer.link.unframed)
+    error = peer.run(synchronise(context))
     sent, reached_next = _about(wanted, peer.received)
     if error is not None and reached_next:
         raise AssertionError(f"a later item failed: {error}")
@@ -147,18 +178,50 @@ def _item_flow(case: Case) -> Json:
     return _flow(sent, [] if error else stored or [[]], error, case)
 
 
-def _about(type_id: int, packets: Iterable[Packet]) -> tuple[list[Json], bool]:
-    """The packets from one item's request to the next one's, and whether there is a next one."""
+def _ecg_realtime_flow(case: Case) -> Json:
+    """Errors are compared by presence. The peer's silence at the end is no failure yet."""
+    replies = [_reply(reply) for reply in case.params["replies"]]
+    results: list[Json] = []
+    peer = Peer("1", lambda request: replies if request.value[:2] == b"\0\x10" else [])
+    context = MeasureContext(
+        Features(), _EVERYTHING, lambda: peer.now, lambda _: None, peer.link.unframed
+    )
+    ended = peer.begin(
+        record_ecg(
+            context,
+            lambda rate_hz: results.append([rate_hz]),
+            lambda samples: results.append(list(samples)),
+        )
+    )
+    failed = bool(ended) and ended[0] is not None
+    answer = {
+        "sent": [_sent(one) for one in peer.received],
+        "results": results,
+        "error": failed,
+        "complete": bool(ended) and not failed,
+    }
+    return Answer(answer, dict(case.expect) | {"error": case.expect["error"] is not None})
+
+
+def _about(type_id: int, received: Iterable[Packet | Ack]) -> tuple[list[Json], bool]:
+    """What came from one item's request to the next one's, and whether there is a next one."""
     sent: list[Json] = []
     inside = False
-    for one in packets:
-        if one[:2] == c.ITEM_REQUEST:
+    for one in received:
+        key = one[:2] if isinstance(one, Packet) else None
+        if isinstance(one, Packet) and key == c.ITEM_REQUEST:
             if inside:
                 return sent, True
             inside = one.value[0] == type_id
-        if inside and one[:2] in (c.ITEM_REQUEST, c.ITEM_RESULT):
-            sent.append(packet(one[:2], one.value))
+        if inside and key in (None, c.ITEM_REQUEST, c.ITEM_RESULT):
+            sent.append(_sent(one))
     return sent, False
+
+
+def _sent(one: Packet | Ack) -> Json:
+    if isinstance(one, Ack):
+        return {"ack_err": one.error, "ack_seq": one.sequence}
+    return packet(one[:2], one.value)
 
 
 def _flow(sent: list[Json], results: list[Json], error: ProtocolError | None, case: Case) -> Json:
@@ -180,6 +243,10 @@ def _flow(sent: list[Json], results: list[Json], error: ProtocolError | None, ca
     )
 
 
+def _reply(reply: Mapping[str, Json]) -> Packet | bytes:
+    return bytes.fromhex(reply["raw"]) if "raw" in reply else _packet(reply)
+
+
 def _packet(reply: Mapping[str, Json]) -> Packet:
     return Packet(reply["cmd"], reply["key"], bytes.fromhex(reply["data"] or ""))
 
@@ -198,5 +265,7 @@ HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
         "auth_flow": _auth_flow,
         "sync_type_order": _type_order,
         "sync_item_flow": _item_flow,
+        "sync_ecg_flow": _item_flow,
+        "ecg_realtime_flow": _ecg_realtime_flow,
     }
 )

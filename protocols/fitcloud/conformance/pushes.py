@@ -1,8 +1,8 @@
 """Answers to the second schema (`push-*`), as far as its keys are spoken: time, profile, goal,
-battery, events, limits, configuration entries."""
+battery, events, pushes, linked sport, measurement, limits, configuration entries."""
 
 from protocols.fitcloud import commands as c
-from protocols.fitcloud.conformance import messages
+from protocols.fitcloud.conformance import events, messages, vitals
 from protocols.fitcloud.conformance.case import Case, Json, Unanswerable
 from protocols.fitcloud.conformance.wall_clock import local_time
 from protocols.fitcloud.messages import clock
@@ -32,6 +32,11 @@ def encoded(case: Case, key: tuple[int, int] | None) -> bytes:
             return encode_profile(clamp(wearer) if sanitised else wearer)
         case messages.GOAL if "steps" in inputs:
             return encode_goal(_goal(case))
+        case c.MEASURE if "type_mask" in inputs:
+            asked = inputs["type_mask"]
+            return vitals.measure_request(asked, inputs["minutes"], started=inputs["open"])
+        case c.SPORT_STATUS if "sport_time_id_s" in inputs:
+            return vitals.sport_status(case, inputs["sport_time_id_s"])
         case _:
             raise Unanswerable("this key is not spoken")
 
@@ -42,15 +47,21 @@ def decoded(case: Case) -> Json:
         case (0, 0):
             return {"epoch_ms": _time(case)}
         case c.BATTERY_REPLY:
-            return messages.battery(case)
+            return events.battery(case)
         case key if key == _GOAL_REPLY:
             return messages.goal_reply(case)
-        case c.EVENT:
-            return messages.event_answer(case, "message_type")
+        case key if events.is_push(key):
+            return events.push_answer(case, "message_type")
+        case c.LATEST_REPLY:
+            return vitals.latest(case)
+        case c.READ_SPORT_STATUS_REPLY:
+            return vitals.sport_status_reply(case)
         case key if key == _LIMITS:
             return _limits(case)
         case c.CONFIGURATION_REPLY:
             return _entries(case)
+        case _ if case.name.startswith("events/"):
+            return None
         case _:
             raise Unanswerable("this key is not spoken")
 

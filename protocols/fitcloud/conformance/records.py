@@ -1,4 +1,5 @@
-"""Answers about history records: vectors data-step, data-sleep, data-heart_rate, data-sport."""
+"""Answers about history records: vectors data-step, data-sleep, data-sport, data-today_total,
+data-heart_rate_resting; those of vital signs are shaped in `vitals`."""
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
@@ -6,13 +7,13 @@ from types import MappingProxyType
 from typing import Final
 
 from protocols.fitcloud.conformance.case import Answer, Case, Handler, Json, Unanswerable
+from protocols.fitcloud.conformance.vitals import SHAPES, daily_hrv
 from protocols.fitcloud.conformance.wall_clock import epoch_ms
 from protocols.fitcloud.features import Feature
 from protocols.fitcloud.messages.totals import decode_resting, decode_totals
 from protocols.fitcloud.records.context import RecordContext
 from protocols.fitcloud.records.table import SUPPORTED, decode
 from protocols.model.readings import (
-    HeartRate,
     JumpRope,
     Reading,
     SleepScore,
@@ -34,6 +35,8 @@ _STATUS: Final = MappingProxyType({Stage.DEEP: 1, Stage.LIGHT: 2, Stage.AWAKE: 3
 
 def _sync_data(case: Case) -> Json:
     type_id = case.params["type"]
+    if type_id == 253:
+        return daily_hrv(case)
     if type_id == 254:
         return _resting(case)
     if type_id == 255:
@@ -89,14 +92,6 @@ def _steps(readings: Iterable[Reading], case: Case) -> Json:
         }
         for reading in readings
         if isinstance(reading, StepInterval)
-    ]
-
-
-def _heart_rates(readings: Iterable[Reading], case: Case) -> Json:
-    return [
-        {"heartRate": reading.bpm, "timestamp": epoch_ms(reading.at, case.tz)}
-        for reading in readings
-        if isinstance(reading, HeartRate)
     ]
 
 
@@ -248,7 +243,7 @@ def _strokes(strokes: Strokes | None) -> Json:
 
 
 _SHAPES: Final[Mapping[int, Callable[[Iterable[Reading], Case], Json]]] = MappingProxyType(
-    {1: _steps, 2: _sleep, 3: _heart_rates, 16: _sports, 22: _sleep_scores, 131: _heart_rates}
+    {**SHAPES, 1: _steps, 2: _sleep, 16: _sports, 22: _sleep_scores}
 )
 
 HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType({"sync_data": _sync_data})

@@ -1,18 +1,21 @@
-"""Totals of the day, 05/22, and resting heart rate, 02/E2.
+"""Totals of the day, 05/22, resting heart rate, 02/E2, and daily variability, 08/95.
 
-Source: transport-and-data §9.5, §9.6; vectors data-today_total, data-heart_rate_resting.
+Source: transport-and-data §9.5–9.7; vectors data-today_total, data-heart_rate_resting,
+data-hrv_daily.
 """
 
 import struct
 from dataclasses import dataclass
 from typing import Final
 
-from protocols.fitcloud.messages.clock import stamp
-from protocols.model.readings import DayTotals, RestingHeartRate
+from protocols.fitcloud.messages.clock import day_stamp, stamp
+from protocols.model.readings import DailyHrv, DayTotals, RestingHeartRate
 from protocols.model.time import DAY_S, DeviceTime
 
 _TOTALS: Final = struct.Struct(">6I3H")
 _RESTING: Final = struct.Struct(">IB")
+_DAILY_HRV: Final = struct.Struct(">H4B")
+_MIN_DAILY_HRV_BYTES: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +81,22 @@ def decode_resting(value: bytes, *, keep_zero: bool = False) -> tuple[RestingHea
         for raw, bpm in _RESTING.iter_unpack(whole)
         if (bpm or keep_zero) and (at := stamp(raw)) is not None
     )
+
+
+def decode_daily_hrv(value: bytes) -> tuple[DailyHrv, ...] | None:
+    """08/95, sorted by day. None when the watch has nothing to tell (records below seven bytes).
+
+    Days that cannot be are dropped, an incomplete tail too. Raises nothing. That the unit is a
+    millisecond is an inference, so none is verified.
+    """
+    size = value[0] if value else 0
+    if size < _MIN_DAILY_HRV_BYTES:
+        return None
+    found = [
+        DailyHrv(day, mean, low, high, centre, verified=False)
+        for date, low, high, centre, mean in (
+            _DAILY_HRV.unpack_from(value, at) for at in range(1, len(value) - size + 1, size)
+        )
+        if (day := day_stamp(date << 16)) is not None
+    ]
+    return tuple(sorted(found, key=lambda daily: daily.day))

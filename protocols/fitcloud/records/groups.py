@@ -26,8 +26,11 @@ class Group(NamedTuple):
     items: bytes
 
 
-def groups(stream: bytes, item_size: int, tally: Tally) -> Iterator[Group]:
-    """The groups that hold items; work is bounded by the stream, whatever the counts say."""
+def groups(stream: bytes, item_size: int, tally: Tally, *, whole: bool = False) -> Iterator[Group]:
+    """The groups that hold items; work is bounded by the stream, whatever the counts say.
+
+    A last group that is cut short keeps its whole items, or with `whole` is left out.
+    """
     at, end = 0, len(stream)
     while at < end:
         if end - at < _HEADER.size:
@@ -35,9 +38,9 @@ def groups(stream: bytes, item_size: int, tally: Tally) -> Iterator[Group]:
             return
         count, start, interval = _HEADER.unpack_from(stream, at)
         at += _HEADER.size
-        whole = min(count, (end - at) // item_size)
-        if whole:
-            yield Group(day_stamp(start), interval, whole, stream[at : at + whole * item_size])
+        size = min(count, (end - at) // item_size)
+        if size and (size == count or not whole):
+            yield Group(day_stamp(start), interval, size, stream[at : at + size * item_size])
         at += count * item_size
         if at > end:
             tally.missing_bytes += at - end

@@ -77,7 +77,7 @@ def configuration(*features: int) -> Configuration:
 def context(
     play: Playbook[Packet], *features: int, consent: frozenset[Category] = HEALTH
 ) -> SyncContext:
-    return SyncContext(configuration(*features), consent, play.clock)
+    return SyncContext(configuration(*features), consent, play.clock, lambda _: None)
 
 
 def start(size: int = 0) -> Packet:
@@ -433,9 +433,11 @@ EVERY = (
         ({Category.HEART}, [3, 131, 254]),
         ({Category.SLEEP}, [22, 2]),
         ({Category.WORKOUT}, [16]),
-        (HEALTH, [1, 22, 2, 3, 131, 16, 254, 255]),
+        ({Category.OXYGEN}, [4, 132]),
+        ({Category.LOCATION}, [10]),
+        (HEALTH, [1, 22, 2, 3, 131, 4, 132, 16, 10, 254, 255]),
     ],
-    ids=["nothing", "activity", "heart", "sleep", "workout", "everything"],
+    ids=["nothing", "activity", "heart", "sleep", "workout", "oxygen", "location", "everything"],
 )
 def test_nothing_is_asked_for_of_a_category_that_is_off(
     play: Playbook[Packet], consent: frozenset[Category], types: list[int]

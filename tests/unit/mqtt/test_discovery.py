@@ -179,21 +179,32 @@ def test_watch_refers_to_the_bridge() -> None:
 def test_component_keys_are_frozen() -> None:
     assert sorted(watch()["components"]) == [
         "battery_pct",
+        "body_temperature_c",
         "connected",
+        "daily_hrv_mean_ms",
+        "diastolic_mmhg",
         "distance_today_m",
         "energy_today_kcal",
         "heart_rate_bpm",
+        "heart_rate_variability_ms",
         "last_sync",
         "last_workout",
         "last_workout_distance_m",
         "last_workout_duration_s",
         "last_workout_energy_kcal",
+        "mood_code",
+        "oxygen_saturation_pct",
+        "respiratory_rate_per_min",
         "resting_heart_rate_bpm",
         "sleep_asleep_s",
         "sleep_efficiency_pct",
         "sleep_score",
         "sleep_start",
         "steps_today",
+        "stress_score",
+        "systolic_mmhg",
+        "vitality_score",
+        "wrist_temperature_c",
     ]
 
 
