@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from protocols.observer import Observer
 from protocols.session import Session, SessionSettings
 
 API: Final = 1
@@ -77,6 +78,9 @@ class ProtocolSpec:
     profiles: Mapping[str, DeviceProfile] = field(default_factory=lambda: MappingProxyType({}))
     conformance: str | None = None
     """Module whose `run(vector)` answers golden vectors; see `protocols.testing.vectors`."""
+
+    observe: Callable[[], Observer] | None = None
+    """A fresh observer for one connection of a trace, where the protocol can read along."""
 
     api: int = API
 

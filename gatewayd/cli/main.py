@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "run": Command("gatewayd.cli.run", "run the gateway"),
     "demo": Command("gatewayd.cli.demo", "see it work, with a virtual watch and no hardware"),
     "config": Command("gatewayd.cli.config", "check or show the configuration"),
+    "replay": Command("gatewayd.cli.replay", "show what a captured trace of any device means"),
     "protocol": Command("gatewayd.cli.protocol", "list the protocols that are installed"),
 }
 

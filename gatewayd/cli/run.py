@@ -1,5 +1,6 @@
 """`gatewayd run`: the daemon, in the foreground."""
 
+import gc
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,9 @@ def configure(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> int:
     """Run until SIGTERM or SIGINT. An error that ends the daemon is logged, and raised."""
+    # Imports make many objects and no garbage: looking for it takes a quarter of the start.
+    gc.disable()
+
     import asyncio
 
     from gatewayd import identity, logs
@@ -39,5 +43,8 @@ async def _run(config: "Config") -> None:
     from gatewayd import app
     from gatewayd.lifecycle import shutdown_on_signals
 
+    # Later collections pass over what is there now; it would cost each full one 25 ms.
+    gc.freeze()
+    gc.enable()
     with shutdown_on_signals() as shutdown:
         await app.run(config, until=shutdown)

@@ -59,7 +59,8 @@ class Device:
         self._clock = clock
         self._on_event = on_event
         self._up: Callable[[], None] = _nobody
-        self._wanted: dict[type[Intent], None] = {}
+        self._wanted: dict[Callable[[], Intent], None] = {}
+        self._doing: Callable[[], Intent] | None = None
         self._work = asyncio.Event()
 
     async def serve(self, up: Callable[[], None]) -> None:
@@ -85,9 +86,9 @@ class Device:
             self._broker.availability(name, online=False)
             await link.close()
 
-    def request(self, intent: type[Intent]) -> None:
-        """Ask for something as soon as the watch is connected, in order; asking twice is asking
-        once."""
+    def request(self, intent: Callable[[], Intent]) -> None:
+        """Ask for something (a kind of intent that needs no arguments) as soon as the watch is
+        connected, in order; asking twice is asking once."""
         self._wanted[intent] = None
         self._work.set()
 
@@ -102,8 +103,10 @@ class Device:
         _log.info("device_ready", device=watch.known.slug, model=description.model)
         self._broker.announce(watch.known.slug, watch.known.identity, watch.name, description)
         self._broker.availability(watch.known.slug, online=True)
-        self.request(ReadBattery)
-        self.request(Sync)
+        for intent in (ReadBattery, Sync):
+            # one that was left over from the last connection has been waiting for this moment
+            if intent is not self._doing:
+                self.request(intent)
 
     def happened(self, event: Event) -> None:
         """The driver's owner: something was raised."""
@@ -153,28 +156,40 @@ class Device:
         raise error
 
     async def _work_off(self, driver: Driver) -> None:
-        """One request after the other; one that fails is reported and does not end the link."""
+        """One request after the other; one that fails is reported and does not end the link. What
+        the end of the link interrupts is asked for again on the next one."""
         while True:
             await self._work.wait()
             while self._wanted:
-                intent = next(iter(self._wanted))
+                intent = self._doing = next(iter(self._wanted))
                 del self._wanted[intent]
                 try:
-                    await driver.request(intent())
-                    if intent is Sync:
-                        await self._ingest.synchronised()
+                    await self._carry_out(intent(), driver)
                 except LinkClosed:
                     self._wanted[intent] = None
                     return
-                except ProtocolError as error:
-                    name = intent.__name__
-                    _log.warning(
-                        "request_failed",
-                        device=self.watch.known.slug,
-                        intent=name,
-                        error=str(error),
-                    )
+                except asyncio.CancelledError:
+                    self._wanted[intent] = None
+                    raise
+                finally:
+                    self._doing = None
             self._work.clear()
+
+    async def _carry_out(self, intent: Intent, driver: Driver) -> None:
+        try:
+            await driver.request(intent)
+        except LinkClosed:
+            raise
+        except ProtocolError as error:
+            _log.warning(
+                "request_failed",
+                device=self.watch.known.slug,
+                intent=type(intent).__name__,
+                error=str(error),
+            )
+        else:
+            if isinstance(intent, Sync):
+                await self._ingest.synchronised()
 
     def _mismatch(self, why: str) -> ProtocolMismatch:
         title = self.watch.spec.title

@@ -3,44 +3,34 @@
 import json
 from collections.abc import Mapping
 from datetime import date
-from typing import Final
+from typing import Final, NamedTuple
 
 from gatewayd.core.ports import Row
 from gatewayd.core.timeline import Timeline
-from protocols.model.catalog import Kind, kind_of
+from protocols.model.catalog import KINDS, Kind, kind_of
 from protocols.model.readings import Reading
 from protocols.model.time import DeviceTime, date_of
 
 _encode: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_SCALAR: Final = (int, float, str)
 
 
 def row_of(reading: Reading, timeline: Timeline) -> Row:
     """A reading, ready for the store."""
     kind = kind_of(reading)
+    layout = _LAYOUTS[type(reading)]
     start = kind.starts(reading)
     end = kind.ends(reading)
     return Row(
         kind=kind.name,
-        key="|".join([str(getattr(reading, name)) for name in kind.key]),
+        key="|".join([str(reading[index]) for index in layout.key]),
         merge=kind.merge,
         start_utc_s=timeline.utc_s(start),
         end_utc_s=None if end is None else timeline.utc_s(end),
         utc_offset_s=timeline.offset_s(start),
-        values=_encode(values_of(reading, kind)),
+        values=_encode(_values(reading, layout)),
         verified=reading.verified,
     )
-
-
-def values_of(reading: Reading, kind: Kind) -> dict[str, object]:
-    """The kind's own fields in their order, without times that stand beside them and without what
-    the device did not tell."""
-    values: dict[str, object] = {}
-    beside = (kind.start, kind.end, "verified")
-    for name, value in zip(reading._fields, reading, strict=True):
-        if value is None or name in beside:
-            continue
-        values[name] = day_of(value).isoformat() if name in kind.days else _plain(value)
-    return values
 
 
 def day_of(value: object) -> date:
@@ -48,6 +38,45 @@ def day_of(value: object) -> date:
     if not isinstance(value, int):
         raise TypeError(f"{value!r} is no time")
     return date_of(DeviceTime(value))
+
+
+class _Layout(NamedTuple):
+    """Where a kind's fields are: looking them up by name would be half the work on a row."""
+
+    key: tuple[int, ...]
+    values: tuple[tuple[int, str, bool], ...]
+    """Index, name, and whether it means a day: its own fields, without the times that stand beside
+    them."""
+
+
+def _layout(kind: Kind) -> _Layout:
+    fields = kind.type._fields
+    beside = (kind.start, kind.end, "verified")
+    return _Layout(
+        key=tuple(map(fields.index, kind.key)),
+        values=tuple(
+            (index, name, name in kind.days)
+            for index, name in enumerate(fields)
+            if name not in beside
+        ),
+    )
+
+
+_LAYOUTS: Final = {kind.type: _layout(kind) for kind in KINDS}
+
+
+def _values(reading: Reading, layout: _Layout) -> dict[str, object]:
+    """The fields in their order, without what the device did not tell."""
+    values: dict[str, object] = {}
+    for index, name, is_day in layout.values:
+        value = reading[index]
+        if value is None:
+            continue
+        if is_day:
+            values[name] = day_of(value).isoformat()
+        else:
+            values[name] = value if isinstance(value, _SCALAR) else _plain(value)
+    return values
 
 
 def _plain(value: object) -> object:

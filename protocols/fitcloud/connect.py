@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from protocols.engine import Procedure, ask, emit, enable, pause, tell
 from protocols.errors import (
     DeviceRefused,
     NotThisProtocol,
@@ -30,6 +29,7 @@ from protocols.fitcloud.messages.firmware import ExtraFirmware, decode_extra_fir
 from protocols.fitcloud.messages.profile import clamp, encode_profile
 from protocols.model.events import ConfirmationNeeded
 from protocols.model.time import DeviceTime
+from protocols.procedure import Procedure, ask, emit, enable, pause, tell
 from protocols.session import Raise, SessionSettings
 
 LOGIN_TIMEOUT_S: Final = 10.0

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from protocols.engine import Procedure, ask, expect, tell
 from protocols.errors import (
     DeviceRefused,
     MessageError,
@@ -34,6 +33,7 @@ from protocols.model.catalog import BY_NAME, Category, kind_of
 from protocols.model.intents import Measurable, Measure
 from protocols.model.readings import Ecg, Method, Reading
 from protocols.model.time import Moment
+from protocols.procedure import Procedure, ask, expect, tell
 
 MAX_MINUTES: Final = 255
 ECG_LIMIT_S: Final = 33.0
@@ -180,7 +180,7 @@ def _follow(quantity: Quantity, intent: Measure, context: MeasureContext) -> Pro
         gives_up_at = ends_at if published else min(ends_at, began + FIRST_VALUE_S)
         try:
             message = yield from expect(
-                _measured, what=f"a value of {intent.quantity}", timeout_s=gives_up_at - now
+                _measured, what=f"value of {intent.quantity}", timeout_s=gives_up_at - now
             )
         except SessionTimeout:
             if published:

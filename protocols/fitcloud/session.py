@@ -1,6 +1,6 @@
 """One connection to a FitCloud watch. Source: transport-and-data.md §4, §7, §8."""
 
-from protocols.engine import Engine, Procedure, ask, tell
+from protocols.engine import Engine
 from protocols.errors import (
     DeviceRefused,
     ProtocolError,
@@ -25,6 +25,7 @@ from protocols.model.events import ClockWanted, SyncWanted
 from protocols.model.intents import Intent, Measure, ReadBattery, SetTime, Sync, Unbind
 from protocols.model.readings import HeartRate, Reading
 from protocols.model.time import DeviceTime, Moment
+from protocols.procedure import Procedure, ask, tell
 from protocols.session import (
     Anomaly,
     AnomalyKind,
@@ -190,6 +191,8 @@ class FitCloudSession:
                 case c.CONFIGURATION_CHANGED:
                     if self._owes(c.CONFIGURATION_CHANGED):
                         self._engine.run(read_configuration(), self._reconfigured, now)
+                case c.MEASURED | c.MEASURE_ENDED:
+                    pass  # left over from a measurement that has been stopped
                 case _:
                     self._oddity(
                         AnomalyKind.UNKNOWN_MESSAGE, f"{message} of {len(message.value)} bytes"

@@ -3,6 +3,7 @@
 from typing import Final
 
 from protocols.fitcloud.commands import SERVICE
+from protocols.fitcloud.observer import FitCloudObserver
 from protocols.fitcloud.session import FitCloudSession
 from protocols.session import Session, SessionSettings
 from protocols.spec import Advertisement, Match, ProtocolSpec
@@ -50,4 +51,5 @@ SPEC: Final = ProtocolSpec(
     open_session=open_session,
     services=frozenset({SERVICE}),
     conformance="protocols.fitcloud.conformance",
+    observe=FitCloudObserver,
 )

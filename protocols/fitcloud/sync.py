@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from protocols.engine import RESPONSE_TIMEOUT_S, Procedure, ask, emit, expect, persist, tell
 from protocols.errors import DeviceRefused, MessageError, RemoteProtocolError, UnexpectedMessage
 from protocols.fitcloud import commands as c
 from protocols.fitcloud.features import Feature
@@ -30,6 +29,7 @@ from protocols.model.consent import all_permitted, wholly_permitted
 from protocols.model.events import SyncFinished, SyncProgress, SyncStarted
 from protocols.model.readings import BloodPressure, DayTotals, Workout
 from protocols.model.time import DeviceTime
+from protocols.procedure import RESPONSE_TIMEOUT_S, Procedure, ask, emit, expect, persist, tell
 from protocols.session import Anomaly, AnomalyKind, Batch, Raise, Raw
 
 MAX_ITEM_BYTES: Final = 8 * 1024 * 1024
@@ -217,8 +217,10 @@ def _synchronise_stored(item: Item, context: SyncContext, progress: _Progress) -
             decoded = Decoded((), ((AnomalyKind.BAD_MESSAGE, what),))
         kept = yield from _keep(item, stream, decoded, context, progress)
         if not kept:
+            # It stays on the watch, and must not keep the items behind it there for ever. That a
+            # watch goes on after a rejection is unverified; one that does not runs into a time-out.
             yield from tell(c.packet(c.ITEM_RESULT, REJECTED))
-            raise MessageError(f"item {item.type_id} could neither be decoded nor kept as it is")
+            return
     yield from tell(c.packet(c.ITEM_RESULT, ACCEPTED))
 
 

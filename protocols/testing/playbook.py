@@ -16,10 +16,11 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
-from protocols.engine import Engine, Procedure
+from protocols.engine import Engine
 from protocols.errors import ProtocolError, Unacknowledged
 from protocols.model.readings import Reading
 from protocols.model.time import DeviceTime, Moment
+from protocols.procedure import Procedure
 from protocols.session import Commit, Effect, Raw, Receipt, Subscribe, Write
 
 M = TypeVar("M")

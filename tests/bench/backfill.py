@@ -20,10 +20,13 @@ from gatewayd import logs
 from gatewayd.config_models import LogConfig
 from gatewayd.core.ports import Outgoing, Row
 from gatewayd.mqtt import payloads
-from gatewayd.mqtt.client import Address, Incoming, Will, connect
+from gatewayd.mqtt.address import Address, Will
+from gatewayd.mqtt.client import Incoming, connect
 from gatewayd.mqtt.publisher import Publisher, PublisherSettings
 from gatewayd.mqtt.topics import Topics
+from gatewayd.store.database import Database
 from gatewayd.store.store import SqliteStore
+from gatewayd.store.worker import Worker
 from protocols.model.catalog import Merge
 from tests.bench.broker import mosquitto
 from tests.bench.disk import directory_on_disk
@@ -107,7 +110,7 @@ def _copy(full: Path) -> Path:
 async def _deliver(path: Path) -> float:
     """Readings a second, from the beginning of the connection to an empty outbox."""
     async with mosquitto() as broker:
-        store = await SqliteStore.open(path)
+        store = await _Store.open(path)
         try:
             started = time.perf_counter()
             await _until_delivered(store, broker.port)
@@ -116,21 +119,35 @@ async def _deliver(path: Path) -> float:
             await store.close()
 
 
-async def _until_delivered(store: SqliteStore, port: int) -> None:
+class _Store(SqliteStore):
+    """The store, which also tells when `COUNT` readings have left the outbox."""
+
+    def __init__(self, database: Database, writer: Worker) -> None:
+        super().__init__(database, writer)
+        self.empty = asyncio.Event()
+        self._left = COUNT
+
+    async def delivered(self, sequences: Sequence[int]) -> None:
+        await super().delivered(sequences)
+        self._left -= len(sequences)
+        if not self._left:
+            self.empty.set()
+
+
+async def _until_delivered(store: _Store, port: int) -> None:
     publisher = Publisher(
         Address("127.0.0.1", port, client_id="bench"), store, PublisherSettings("0", Topics())
     )
     async with asyncio.TaskGroup() as group:
         publishing = group.create_task(publisher.run())
-        while await store.pending(0, 1):
-            await asyncio.sleep(0.02)
+        await store.empty.wait()
         publishing.cancel()
 
 
 async def _check_order(path: Path) -> None:
     """Raises AssertionError when a device's readings arrive in another order, or not all."""
     async with mosquitto() as broker:
-        store = await SqliteStore.open(path)
+        store = await _Store.open(path)
         starts: dict[str, list[str]] = {device: [] for device in DEVICES}
         all_there = asyncio.Event()
 

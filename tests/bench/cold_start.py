@@ -30,9 +30,7 @@ async def _measure() -> tuple[list[float], list[float]]:
         # neither the broker nor the adapter has to be there for a start
         config = write_config(directory, 1, "C0:FF:EE:00:00:01")
         for number in range(RUNS + 1):
-            gateway = await start_s(
-                ("-m", "gatewayd", "run", "--config", str(config)), directory
-            )
+            gateway = await start_s(("-m", "gatewayd", "run", "--config", str(config)), directory)
             imports = await start_s(("-c", BARE_START), directory)
             if number:  # the first one compiles, and creates the store
                 ours.append(gateway)

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 
 from protocols.fitcloud import commands as c
-from protocols.fitcloud.features import Feature
+from protocols.fitcloud.features import Feature, Features
 from protocols.fitcloud.frame import encode_frame, encode_packet
 from protocols.fitcloud.link import FrameLink
 from protocols.fitcloud.records.context import RecordContext
@@ -49,7 +49,7 @@ def measure() -> Iterator[Figure]:
         "sport": (SPORT, blocks[SPORT].data, MODERN.features),
     }
     for name, (type_id, stream, features) in streams.items():
-        context = RecordContext(features=frozenset(features))
+        context = RecordContext(features=Features(features))
         notifications = list(_notifications(stream, 244))
         once = partial(_receive_and_decode, notifications, type_id, context)
         yield from _figures(f"decode {name}", once, sum(map(len, notifications)))

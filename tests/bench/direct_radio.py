@@ -31,7 +31,9 @@ def link_facts(watch: VirtualWatch, mtu: int) -> LinkFacts:
         name=watch.advertisement.name,
         write_size=mtu - 3,
         services=frozenset({SERVICE_UUID}),
-        characteristics=MappingProxyType({WRITE_UUID: Property.WRITE, NOTIFY_UUID: Property.NOTIFY}),
+        characteristics=MappingProxyType(
+            {WRITE_UUID: Property.WRITE, NOTIFY_UUID: Property.NOTIFY}
+        ),
     )
 
 

@@ -105,9 +105,7 @@ async def start_s(arguments: Sequence[str], directory: Path) -> float:
             return time.perf_counter() - started
 
 
-def write_config(
-    directory: Path, port: int, address: str, *, transport: str | None = None
-) -> Path:
+def write_config(directory: Path, port: int, address: str, *, transport: str | None = None) -> Path:
     """A configuration file for one watch, with a store beside it."""
     bluetooth = "" if transport is None else f'[bluetooth]\ntransport = "{transport}"\n'
     path = directory / "gatewayd.toml"

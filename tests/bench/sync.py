@@ -112,9 +112,7 @@ async def _synchronised(
             finally:
                 stop.set()
     (began, cpu_before), (ended, cpu_after) = marks[:2]
-    return Cost(
-        ended - began, cpu_after - cpu_before, result[0].received_bytes, result[0].readings
-    )
+    return Cost(ended - began, cpu_after - cpu_before, result[0].received_bytes, result[0].readings)
 
 
 @asynccontextmanager

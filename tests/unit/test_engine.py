@@ -5,18 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
-from protocols.engine import (
-    MAX_WAITING,
-    Engine,
-    Procedure,
-    ask,
-    emit,
-    enable,
-    expect,
-    pause,
-    persist,
-    tell,
-)
+from protocols.engine import MAX_WAITING, Engine
 from protocols.errors import (
     DeviceRefused,
     LimitExceeded,
@@ -30,6 +19,7 @@ from protocols.errors import (
 from protocols.model.events import SyncWanted
 from protocols.model.readings import HeartRate
 from protocols.model.time import DeviceTime, Moment
+from protocols.procedure import Procedure, ask, emit, enable, expect, pause, persist, tell
 from protocols.session import (
     Anomaly,
     AnomalyKind,

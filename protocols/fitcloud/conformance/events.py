@@ -129,6 +129,12 @@ VENDOR_PUSH: Final[Mapping[Push, int]] = MappingProxyType(
 _SHAPE_UNKNOWN: Final = frozenset({Push.EARPHONE_CHAT})
 """Pushes whose content the vectors do not show."""
 
+_PERHAPS_KEPT: Final = frozenset(
+    {Push.CONFIGURATION_CHANGED, Push.TIME_WANTED, Push.LICENCE_WANTED}
+)
+"""Pushes that the vendor may answer by itself: whether its application hears of them is not
+known."""
+
 
 def push_answer(case: Case, number: str) -> Json:
     """A push, or an event, in the vendor's shape; see `event_answer`."""
@@ -136,8 +142,10 @@ def push_answer(case: Case, number: str) -> Json:
     if key == c.EVENT:
         return event_answer(case, number)
     pushed = decode_push(*key, case.data)
-    if pushed is None or not isinstance(case.expect, Mapping):
-        return pushed and _push_data(pushed, case.tz)
+    if pushed is None:
+        return None
+    if not isinstance(case.expect, Mapping):
+        return None if pushed.kind in _PERHAPS_KEPT else {"data": _push_data(pushed, case.tz)}
     answer: dict[str, Json] = {}
     if pushed.kind in VENDOR_PUSH:
         answer[number] = VENDOR_PUSH[pushed.kind]

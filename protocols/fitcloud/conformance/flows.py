@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from protocols.engine import Engine, Procedure
+from protocols.engine import Engine
 from protocols.errors import ProtocolError
 from protocols.fitcloud import commands as c
 from protocols.fitcloud.conformance.case import Answer, Case, Handler, Json, Unanswerable
@@ -33,6 +33,7 @@ from protocols.fitcloud.plan import ECG, ITEMS, plan
 from protocols.fitcloud.sync import SyncContext, synchronise
 from protocols.model.catalog import Category
 from protocols.model.time import DeviceTime, Moment, device_time
+from protocols.procedure import Procedure
 from protocols.session import Commit, Raw, SessionSettings, Write
 
 _PRESENT: Final = device_time(2026, 1, 1, 12)

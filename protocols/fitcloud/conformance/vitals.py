@@ -214,9 +214,9 @@ def _vitals(vitals: Vitals) -> Json:
         "diastolicPressure": vitals.diastolic_mmhg,
         "systolicPressure": vitals.systolic_mmhg,
         "respiratoryRate": vitals.breaths_per_min,
-        "temperatureWrist": vitals.wrist / 100,
-        "temperatureBody": vitals.body / 100,
-        "pressure": vitals.stress,
+        "temperatureWrist": vitals.wrist_hundredths_c / 100,
+        "temperatureBody": vitals.body_hundredths_c / 100,
+        "pressure": vitals.stress_score,
     }
 
 

@@ -55,16 +55,16 @@ class Quantity(IntFlag):
 
 
 class Vitals(NamedTuple):
-    """Values as the watch sends them: 0 is no value. Temperatures are hundredths of a °C."""
+    """Values as the watch sends them: 0 is no value."""
 
     bpm: int = 0
     spo2_pct: int = 0
     diastolic_mmhg: int = 0
     systolic_mmhg: int = 0
     breaths_per_min: int = 0
-    wrist: int = 0
-    body: int = 0
-    stress: int = 0
+    wrist_hundredths_c: int = 0
+    body_hundredths_c: int = 0
+    stress_score: int = 0
 
     def readings(self, at: DeviceTime, method: Method) -> Iterator[Reading]:
         """Those that are there, as readings of one moment."""
@@ -76,10 +76,10 @@ class Vitals(NamedTuple):
             yield BloodPressure(at, self.systolic_mmhg, self.diastolic_mmhg, None, method)
         if self.breaths_per_min:
             yield RespiratoryRate(at, self.breaths_per_min, method)
-        if self.body > 0:
-            yield temperature(at, self.wrist, self.body, method)
-        if self.stress:
-            yield Stress(at, self.stress, method, self.stress <= MAX_SCORE)
+        if self.body_hundredths_c > 0:
+            yield temperature(at, self.wrist_hundredths_c, self.body_hundredths_c, method)
+        if self.stress_score:
+            yield Stress(at, self.stress_score, method, self.stress_score <= MAX_SCORE)
 
 
 def decode_latest(value: bytes, features: Features) -> Vitals:

@@ -1,16 +1,17 @@
 """Electrocardiograms: type 7, one to a group. Source: transport-and-data §9.3; vectors data-ecg."""
 
 import struct
+from typing import Final
 
 from protocols.fitcloud.records.context import Decoded, RecordContext, Tally
 from protocols.fitcloud.records.groups import groups
 from protocols.model.readings import Ecg
 from protocols.model.time import DeviceTime
 
-UNSTATED_RATE_HZ = 100
+UNSTATED_RATE_HZ: Final = 100
 """The sampling rate where the watch gives no interval."""
 
-SAMPLE_BYTES = 2
+SAMPLE_BYTES: Final = 2
 
 
 def decode(stream: bytes, context: RecordContext) -> Decoded:

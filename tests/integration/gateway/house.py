@@ -3,7 +3,7 @@ controller, the broker and a subscriber, all of which survive it."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ from gatewayd.virtual.peripheral import Peripheral, on_air
 from protocols.testing.virtual_watch import Entry, Faults, VirtualWatch, build_history
 from tests.brokers import Mosquitto
 from tests.integration.gateway import facts
-from tests.integration.gateway.bell import Bell
+from tests.integration.gateway.bell import LIMIT_S, Bell
 from tests.integration.gateway.daemon import Daemon
 from tests.integration.gateway.subscriber import Subscriber, subscribing
 from tests.integration.gateway.witness import Witness
@@ -25,11 +25,10 @@ SLUG = "alice"
 USER_ID = "house-of-tests-0001"
 EVERYTHING = ("activity", "heart", "sleep", "workout")
 DATA_BYTES = 120
+HEALTHY = Faults()
 
 
-def new_watch(
-    *, until: datetime = UNTIL, days: int = 3, faults: Faults = Faults()
-) -> VirtualWatch:
+def new_watch(*, until: datetime = UNTIL, days: int = 3, faults: Faults = HEALTHY) -> VirtualWatch:
     """A watch with some days of history, in small frames."""
     history = build_history(until, days=days)
     return VirtualWatch(history, faults=faults, data_bytes=DATA_BYTES)
@@ -63,9 +62,23 @@ class House:
 
     async def gateway(self, environment: Mapping[str, str] = {}) -> Daemon:
         """Start the gateway."""
-        daemon = await Daemon.start(self.config, {"DBGDUMP": "1", "PYTHONPATH": "/tmp/dbg", **environment})
+        daemon = await Daemon.start(self.config, environment)
         self.daemons.append(daemon)
         return daemon
+
+    async def until(
+        self, condition: Callable[[], object], what: str, limit_s: float = LIMIT_S
+    ) -> None:
+        """Wait; when it does not come true in time, the error tells what the gateway said."""
+        try:
+            await self.bell.until(condition, what, limit_s)
+        except AssertionError as error:
+            if not self.daemons:
+                raise
+            last = self.daemons[-1]
+            last.kill()
+            await last.ends()
+            raise AssertionError(f"{error}; the gateway said:\n{last.text}") from None
 
     @staticmethod
     def now() -> float:
@@ -94,23 +107,30 @@ class House:
         """Readings in the store that the broker has not taken."""
         return int(str(facts.query(self.store, "SELECT count(*) FROM outbox")[0][0]))
 
-    async def everything_published(self, limit_s: float = 30.0) -> None:
+    async def everything_published(self, limit_s: float = LIMIT_S) -> None:
         """Wait until the subscriber has every row of the store."""
         rows = self.rows()
         subscriber = self.subscriber
-        await self.bell.until(
+        await self.until(
             lambda: len(subscriber.by_id()) >= rows, f"{rows} ids at the subscriber", limit_s
         )
 
     def check_books(self) -> None:
         """The watch, the store and the subscriber agree; nothing was forgotten too early."""
-        assert not self.witness.violations
+        assert not self.witness.violations, self.witness.violations
         expected = self.expected()
-        assert facts.stored(self.store) == expected
-        assert facts.published(self.subscriber.by_id().values()) == expected
-        assert len(self.subscriber.by_id()) == self.rows()
-        assert not self.subscriber.altered()
-        assert facts.query(self.store, "SELECT * FROM conflict") == []
+        got = self.subscriber.by_id()
+        for name, found in (
+            ("the store", facts.stored(self.store)),
+            ("the subscriber", facts.published(got.values())),
+        ):
+            missing, surplus = expected - found, found - expected
+            assert not missing, f"{name} lacks {missing.total()}: {list(missing)[:5]}"
+            assert not surplus, f"{name} has too many, {surplus.total()}: {list(surplus)[:5]}"
+        assert len(got) == self.rows(), f"{len(got)} ids for {self.rows()} rows"
+        altered = self.subscriber.altered()
+        assert not altered, f"{len(altered)} ids stand for different things"
+        assert facts.query(self.store, "SELECT kind, key FROM conflict") == []
 
 
 @asynccontextmanager

@@ -48,7 +48,7 @@ async def test_a_broker_that_falls_while_the_outbox_drains_misses_nothing(tmp_pa
         for fall in range(2):
             fallen = fall_at(house, len(house.subscriber.readings) + 150)
             await house.broker.start()
-            await house.bell.until(lambda: fallen, f"fall {fall}", MANY)  # noqa: B023
+            await house.until(lambda: fallen, f"fall {fall}", MANY)  # noqa: B023
             await house.broker.kill()
             assert house.waiting() > 100
         await house.broker.start()
@@ -63,7 +63,7 @@ async def synchronise_without_a_broker(house: House, write: int, *, cleanly: boo
     """One whole synchronisation, during which the broker ends and after which it comes back."""
     house.witness.arm(Point(Phase.TRANSFER, write), lambda: None)
     gateway = await house.gateway()
-    await house.bell.until(lambda: house.witness.struck, f"write {write}")
+    await house.until(lambda: house.witness.struck, f"write {write}")
     await (house.broker.stop() if cleanly else house.broker.kill())
     assert house.watch.held, "the broker went away too late to prove anything"
     # the way up does not even notice

@@ -36,7 +36,7 @@ async def test_what_is_retained_says_how_things_stand(tmp_path: Path) -> None:
         gateway = await house.gateway()
         await gateway.says("synchronised")
         await house.everything_published()
-        await house.bell.until(
+        await house.until(
             lambda: "last_sync_at" in house.subscriber.state(SLUG), "the end of the sync in state"
         )
         told = await retained(house)
@@ -80,7 +80,7 @@ async def test_the_broker_says_offline_for_a_gateway_that_was_killed(tmp_path: P
         await gateway.says("synchronised")
         await house.everything_published()
         gateway.kill()
-        await house.bell.until(
+        await house.until(
             lambda: house.subscriber.last("gatewayd/status") == b"offline", "the will"
         )
         assert (await retained(house))["gatewayd/status"] == b"offline"
@@ -108,7 +108,7 @@ async def test_sigterm_in_mid_sync_ends_promptly_and_costs_neither_a_loss_nor_a_
     async with furnished(tmp_path, new_watch(days=2)) as house:
         house.witness.arm(Point(Phase.TRANSFER, write), lambda: None)
         gateway = await house.gateway()
-        await house.bell.until(lambda: house.witness.struck, f"write {write}")
+        await house.until(lambda: house.witness.struck, f"write {write}")
         await gateway.stop(PROMPT_S)
         assert not gateway.entries("failed")
         gateway = await house.gateway()
@@ -152,7 +152,7 @@ async def test_without_d_bus_it_says_so_once_keeps_trying_and_ends_when_asked(
         assert first["remedy"]
         again = await gateway.says("failed")
         assert (again["task"], again["level"]) == (SLUG, "debug")
-        await house.bell.until(
+        await house.until(
             lambda: house.subscriber.last("gatewayd/status") == b"online", "it is online all along"
         )
         assert house.subscriber.last(f"gatewayd/{SLUG}/availability") == b"offline"

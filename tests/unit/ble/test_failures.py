@@ -119,7 +119,7 @@ def test_whatever_happens_to_a_call_is_a_lost_link(error: BaseException) -> None
     ],
 )
 def test_a_missing_bond_names_the_command_that_makes_one(error: BaseException) -> None:
-    assert "gatewayd pair" in explain(error, Doing.TALKING).remedy
+    assert "bluetoothctl pair" in explain(error, Doing.TALKING).remedy
 
 
 def test_the_cause_counts_that_a_retrying_library_has_wrapped() -> None:

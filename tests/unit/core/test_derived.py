@@ -101,9 +101,7 @@ def test_however_a_night_is_portioned_its_totals_are_the_same(
     parts: list[tuple[int, Stage]], cut: int, chance: object
 ) -> None:
     ends = list(accumulate(length for length, _ in parts))
-    rows = [
-        stage(end - length, end, name) for (length, name), end in zip(parts, ends, strict=True)
-    ]
+    rows = [stage(end - length, end, name) for (length, name), end in zip(parts, ends, strict=True)]
     whole = totals(*rows)
     assert totals(*rows[cut:], *rows[:cut]) == whole
     shuffled = [*rows, *rows[:cut]]  # some of it twice

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from protocols.engine import Procedure
 from protocols.errors import (
     DeviceRefused,
     LinkClosed,
@@ -29,6 +28,7 @@ from protocols.fitcloud.frame import Packet
 from protocols.fitcloud.link import Heard
 from protocols.fitcloud.messages.clock import encode_ts4
 from protocols.model.events import ConfirmationNeeded
+from protocols.procedure import Procedure
 from protocols.session import Raise, SessionSettings, Wearer
 from protocols.testing.playbook import Playbook
 from protocols.testing.virtual_watch import MODERN, WatchProfile

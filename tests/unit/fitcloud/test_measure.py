@@ -4,8 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from protocols.engine import RESPONSE_TIMEOUT_S
-from protocols.errors import DeviceRefused, MessageError, SessionTimeout, UnsupportedIntent
+from protocols.errors import (
+    DeviceRefused,
+    MessageError,
+    ProtocolError,
+    SessionTimeout,
+    UnsupportedIntent,
+)
 from protocols.fitcloud import commands as c
 from protocols.fitcloud.features import Feature, Features
 from protocols.fitcloud.frame import Packet, encode_frame, encode_packet
@@ -17,7 +22,7 @@ from protocols.fitcloud.measure import (
 )
 from protocols.fitcloud.raw_stream import ECG_ENDING, Ending
 from protocols.model.catalog import Category, kind_of
-from protocols.model.intents import Measurable, Measure
+from protocols.model.intents import Measurable, Measure, ReadBattery
 from protocols.model.readings import (
     BloodPressure,
     Ecg,
@@ -25,8 +30,10 @@ from protocols.model.readings import (
     Method,
     Reading,
 )
+from protocols.model.time import DeviceTime
+from protocols.procedure import RESPONSE_TIMEOUT_S
 from protocols.testing.playbook import START, Playbook
-from protocols.testing.virtual_watch import NOTIFY_UUID
+from protocols.testing.virtual_watch import MODERN, NOTIFY_UUID, WatchProfile
 from tests.unit.fitcloud.delivery import connect, watch
 
 EVERYTHING = Features(frozenset(Feature) - {Feature.BLOOD_PRESSURE_AIR_PUMP})
@@ -76,7 +83,8 @@ def test_heart_rate_is_streamed_until_the_time_is_over(stage: Stage) -> None:
     play.reply(c.packet(c.MEASURED, VALUES))
     play.passes(60).wrote(STOP_HEART).returned(None)
     at = START.local
-    assert stage.published == [HeartRate(at, 72, Method.LIVE), HeartRate(at + 5, 72, Method.LIVE)]
+    later = DeviceTime(at + 5)
+    assert stage.published == [HeartRate(at, 72, Method.LIVE), HeartRate(later, 72, Method.LIVE)]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +206,7 @@ def test_a_silent_ecg_is_stopped_and_the_link_framed_again(stage: Stage) -> None
     ],
 )
 def test_an_ecg_that_does_not_start_is_an_error(
-    stage: Stage, answer: Packet, error: type[Exception]
+    stage: Stage, answer: Packet, error: type[ProtocolError]
 ) -> None:
     play = stage.start(Measurable.ECG).wrote(START_ECG).reply(answer)
     play.wrote(STOP_ECG).raised(error)
@@ -223,9 +231,10 @@ def test_a_session_measures_what_its_watch_can_and_refuses_the_rest() -> None:
     measured = duet.submit(Measure(Measurable.HEART_RATE, 20))
     asked = encode_packet(START_HEART)
     assert duet.run(until=lambda: any(asked in data for data in duet.writes))
+    duet.run(steps=1)  # the watch acknowledges
     for value in (72, 75):
         payload = encode_packet(c.packet(c.MEASURED, bytes(6) + bytes([value, 0, 0, 0, 0])))
-        duet.run(steps=4)
+        duet.wait(1)
         duet.inject(NOTIFY_UUID, encode_frame(payload, 0x4000 + value))
     assert duet.run(until=lambda: measured in duet.settled)
     assert isinstance(duet.settled[refused], UnsupportedIntent)
@@ -233,3 +242,26 @@ def test_a_session_measures_what_its_watch_can_and_refuses_the_rest() -> None:
     live = [r for r in duet.readings if isinstance(r, HeartRate)]
     assert [(r.bpm, r.method) for r in live] == [(72, Method.LIVE), (75, Method.LIVE)]
     assert any(encode_packet(STOP_HEART) in data for data in duet.writes)
+
+
+def test_a_session_takes_an_ecg_and_its_link_frames_again_afterwards() -> None:
+    profile = WatchProfile(MODERN.features | {Feature.ECG})
+    duet = connect(watch(profile=profile))
+    assert duet.run(until=lambda: duet.description is not None)
+    taken = duet.submit(Measure(Measurable.ECG))
+    assert duet.run(until=lambda: any(encode_packet(START_ECG) in data for data in duet.writes))
+    duet.run(steps=1)  # the watch acknowledges
+    begun = encode_frame(encode_packet(c.packet(c.ECG_LIVE, b"\1\4")), 0x4001)
+    ended = encode_frame(encode_packet(c.packet(c.ECG_LIVE, bytes(10))), 0x4002)
+    for data in (begun, b"\3\xe8\3\xf2", b"\3\xde", ended[:8], ended[8:]):
+        duet.inject(NOTIFY_UUID, data)
+    assert duet.run(until=lambda: taken in duet.settled)
+    assert duet.settled[taken] is None
+    read = duet.submit(ReadBattery())
+    assert duet.run(until=lambda: read in duet.settled)
+    assert duet.settled[read] is None
+    ecgs = (reading for reading in duet.readings if isinstance(reading, Ecg))
+    assert duet.run(until=lambda: not duet.commits)
+    (ecg,) = ecgs
+    assert (ecg.samples, ecg.sampling_rate_hz) == ((1000, 1010, 990), 250)
+    assert duet.anomalies == []

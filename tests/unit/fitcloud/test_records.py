@@ -9,14 +9,26 @@ from protocols.errors import MessageError
 from protocols.fitcloud.features import Features
 from protocols.fitcloud.messages.clock import encode_dmin4, encode_ts4
 from protocols.fitcloud.records.context import Decoded, RecordContext
+from protocols.fitcloud.records.raw_sleep import RawSleepValue
+from protocols.fitcloud.records.raw_sleep import decode as decode_raw_sleep
 from protocols.fitcloud.records.table import decode
 from protocols.model.readings import (
+    BloodPressure,
+    Ecg,
+    GameScore,
+    GpsTrack,
     HeartRate,
+    HeartRateVariability,
     Method,
+    OxygenSaturation,
     SleepStage,
     Stage,
     StepInterval,
+    Stress,
     SwimStroke,
+    Temperature,
+    TrackPoint,
+    Vitality,
     Workout,
 )
 from protocols.model.time import DeviceTime, device_time
@@ -218,3 +230,129 @@ def test_an_impossible_id_leaves_the_header_time() -> None:
     stream = header(1, TEN, 0) + b"\6" + bytes(4) + b"\0\5" + item(5, 60)
     record = workout(stream, context(24))
     assert (record.start, record.track_id) == (TEN, None)
+
+
+# --- vital signs ------------------------------------------------------------------------------
+
+
+def test_more_than_a_hundred_per_cent_is_kept_but_not_verified() -> None:
+    decoded = decode(4, header(4, TEN, 5) + bytes([98, 0, 255, 100]), context())
+    assert of(OxygenSaturation, decoded) == [
+        OxygenSaturation(TEN, 98),
+        OxygenSaturation(DeviceTime(TEN + 600), 255, verified=False),
+        OxygenSaturation(DeviceTime(TEN + 900), 100),
+    ]
+    assert [kind for kind, _ in decoded.oddities] == [AnomalyKind.IMPLAUSIBLE_VALUE]
+    spot = decode(146, header(1, TEN, 0) + encode_ts4(TEN) + b"\x65", context())
+    assert of(Stress, spot) == [Stress(TEN, 101, Method.SPOT, verified=False)]
+
+
+def test_values_from_the_future_are_no_further_oddity() -> None:
+    decoded = decode(4, header(2, TEN, 60) + b"\x60\xff", context(now=TEN))
+    assert [r.spo2_pct for r in of(OxygenSaturation, decoded)] == [96]
+    assert [kind for kind, _ in decoded.oddities] == [AnomalyKind.FUTURE_DATED]
+
+
+def test_blood_pressure_is_systolic_first_and_needs_both() -> None:
+    decoded = decode(5, header(3, TEN, 30) + bytes([120, 80, 0, 80, 130, 0]), context())
+    assert of(BloodPressure, decoded) == [BloodPressure(TEN, 120, 80)]
+    assert decoded.oddities == ()
+
+
+@pytest.mark.parametrize(("bpm", "kept"), [(0, None), (71, 71)])
+def test_only_a_cuff_adds_a_heart_rate(bpm: int, kept: int | None) -> None:
+    item = encode_ts4(TEN) + bytes([120, 80])
+    (plain,) = of(BloodPressure, decode(133, header(1, TEN, 0) + item, context()))
+    (cuff,) = of(BloodPressure, decode(133, header(1, TEN, 0) + item + bytes([bpm]), context(21)))
+    assert plain == BloodPressure(TEN, 120, 80, None, Method.SPOT)
+    assert cuff == BloodPressure(TEN, 120, 80, kept, Method.SPOT)
+
+
+def test_a_temperature_below_zero_at_the_wrist_is_one_and_a_filler_is_not_verified() -> None:
+    stream = header(4, TEN, 5) + struct.pack(">8h", -63, 3652, 3000, 0, 3000, -1, 3115, 0x7FFF)
+    decoded = decode(17, stream, context())
+    assert of(Temperature, decoded) == [
+        Temperature(TEN, -0.63, 36.52),
+        Temperature(DeviceTime(TEN + 900), 31.15, 327.67, verified=False),
+    ]
+    assert [kind for kind, _ in decoded.oddities] == [AnomalyKind.IMPLAUSIBLE_VALUE]
+
+
+def test_variability_and_vitality_keep_zero() -> None:
+    hrv = decode(23, header(1, TEN, 0) + encode_dmin4(TEN) + b"\0", context(now=DAY))
+    assert of(HeartRateVariability, hrv) == [HeartRateVariability(TEN, 0, verified=False)]
+    vitality = decode(21, header(2, TEN, 5) + b"\0\0\x1f\x4a", context())
+    assert [r.score for r in of(Vitality, vitality)] == [0.0, 80.1]
+
+
+def test_a_game_is_as_the_watch_tells_it() -> None:
+    item = b"\3" + encode_dmin4(TEN) + b"\0\1\2" + b"\1\0\0" + b"\7"
+    assert of(GameScore, decode(19, header(1, DAY, 0) + item, context())) == [
+        GameScore(TEN, 3, 258, 65536, 7, verified=False)
+    ]
+
+
+def test_an_ecg_begins_with_its_first_sample_that_is_not_zero() -> None:
+    stream = header(503, TEN, 4) + bytes(2 * 500) + b"\0\5\0\0\0\6"
+    assert of(Ecg, decode(7, stream, context())) == [
+        Ecg(DeviceTime(TEN + 2), 0, 250, (5, 6)),
+    ]
+    (slow,) = of(Ecg, decode(7, header(2, TEN, 1999) + b"\0\0\0\1", context()))
+    assert (slow.start - TEN, slow.offset_ms, slow.sampling_rate_hz) == (1, 999, 0)
+
+
+def test_an_ecg_cut_short_is_left_out_and_those_before_it_stand() -> None:
+    stream = header(1, TEN, 4) + b"\0\5" + header(2, TEN, 4) + b"\0\5"
+    decoded = decode(7, stream, context())
+    assert len(decoded.readings) == 1
+    assert decoded.oddities[0][0] is AnomalyKind.TRUNCATED
+
+
+def point(elapsed: int, longitude: int, latitude: int, resumed: int = 0) -> bytes:
+    return struct.pack(">HiiHBB", elapsed, longitude, latitude, 170, 9, resumed)
+
+
+def test_a_track_leads_where_its_workout_led() -> None:
+    identity = encode_ts4(TEN) + b"\0\5"
+    stream = header(3, DAY, 0) + b"\7" + identity + b"x"
+    stream += point(0, 1637208, 4820849) + point(5, 0, 4820849) + point(9, -1, 4820851, 1)
+    (track,) = of(GpsTrack, decode(10, stream, context()))
+    assert track == GpsTrack(
+        TEN,
+        "20250601100000" + "0005",
+        5,
+        (
+            TrackPoint(0, 48.20849, 16.37208, 170, 9),
+            TrackPoint(9, 48.20851, -0.00001, 170, 9, new_segment=True),
+        ),
+    )
+    record = workout(header(1, TEN, 0) + b"\6" + identity + item(5, 60), context(24))
+    assert record.track_id == track.track_id
+
+
+def test_a_track_without_an_id_is_passed_over_and_an_incomplete_one_left_out() -> None:
+    sound = header(1, TEN, 0) + b"\6" + encode_ts4(TEN) + b"\0\5" + point(1, 2, 3)
+    nameless = header(1, TEN, 0) + b"\5" + bytes(5) + point(1, 2, 3)
+    impossible = header(1, TEN, 0) + b"\6" + bytes(6) + point(1, 2, 3)
+    for cut in (1, 14, 20):
+        stream = nameless + impossible + sound + sound[:-cut]
+        decoded = decode(10, stream, context())
+        assert len(of(GpsTrack, decoded)) == 1
+        assert [kind for kind, _ in decoded.oddities] == [
+            AnomalyKind.TRUNCATED,
+            AnomalyKind.IMPLAUSIBLE_VALUE,
+        ]
+
+
+def test_a_track_off_the_globe_is_not_verified() -> None:
+    stream = header(1, TEN, 0) + b"\6" + encode_ts4(TEN) + b"\0\5" + point(1, 2, 9_000_001)
+    (track,) = of(GpsTrack, decode(10, stream, context()))
+    assert not track.verified
+
+
+def test_raw_sleep_is_every_value_at_its_time() -> None:
+    stream = header(2, TEN, 1) + b"\0\0\xff\xff" + b"\0\1" + bytes(6) + b"\0\1"
+    assert decode_raw_sleep(stream) == (
+        RawSleepValue(TEN, 0),
+        RawSleepValue(DeviceTime(TEN + 60), 0xFFFF),
+    )

@@ -369,13 +369,17 @@ def test_an_item_that_cannot_be_decoded_is_kept_as_it_is(play: Playbook[Packet])
     )
 
 
-def test_what_can_be_neither_decoded_nor_kept_stays_on_the_watch(play: Playbook[Packet]) -> None:
-    begin(play, Feature.SPORT, Feature.SPORT_ITEM_EXTRA, consent=frozenset({Category.WORKOUT}))
+def test_what_can_be_neither_decoded_nor_kept_stays_and_holds_nothing_else_up(
+    play: Playbook[Packet],
+) -> None:
+    consent = frozenset({Category.WORKOUT, Category.MOOD})
+    begin(play, Feature.SPORT, Feature.SPORT_ITEM_EXTRA, Feature.MOOD, consent=consent)
     stored(play, 16, UNREADABLE)
     anomaly = play._seen[0][1]
     assert isinstance(anomaly, Anomaly)
     play.emitted(anomaly).wrote(result(REJECTED))
-    play.raised(MessageError, "neither be decoded nor kept")
+    stored(play, 20, b"").wrote(result(ACCEPTED))
+    play.emitted(Raise(SyncFinished(0, len(UNREADABLE)))).returned(0)
 
 
 def test_a_record_without_content_is_no_reason_to_reject(play: Playbook[Packet]) -> None:

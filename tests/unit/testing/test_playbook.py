@@ -2,11 +2,11 @@
 
 import pytest
 
-from protocols.engine import Procedure, ask, emit, pause, persist, tell
 from protocols.errors import DeviceRefused, LinkClosed, SessionTimeout
 from protocols.model.events import SyncWanted
 from protocols.model.readings import HeartRate
 from protocols.model.time import DeviceTime
+from protocols.procedure import Procedure, ask, emit, pause, persist, tell
 from protocols.session import Batch, Raise, Raw
 from protocols.testing.playbook import START, Playbook, PlaybookError
 

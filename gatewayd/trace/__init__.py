@@ -1,0 +1,1 @@
+"""Traces of Bluetooth traffic: containers, connections, attributes, and what a protocol reads."""
