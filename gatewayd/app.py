@@ -12,22 +12,23 @@ from importlib.metadata import version
 from zoneinfo import ZoneInfo
 
 from gatewayd import identity
-from gatewayd.ble.bluez import BleakRadio
-from gatewayd.config_models import BluetoothConfig, Config, DeviceConfig, MqttConfig
+from gatewayd.config_models import Config, DeviceConfig, MqttConfig
 from gatewayd.core.clock import Clock
 from gatewayd.core.derived import SLEEP_MEASURES
 from gatewayd.core.device import Device, Watch
 from gatewayd.core.ingest import Ingest
 from gatewayd.core.ports import Broker, Radio, Store
 from gatewayd.core.recognition import recognise
-from gatewayd.core.timeline import Timeline, system_zone
-from gatewayd.errors import MissingExtra, ProtocolMismatch
-from gatewayd.lifecycle import Backoff, Systemd, feed_watchdog, supervise
+from gatewayd.core.recording import Recorder, RecordingRadio
+from gatewayd.core.timeline import Timeline
+from gatewayd.errors import ProtocolMismatch
+from gatewayd.lifecycle import Backoff, Systemd, end, feed_watchdog, supervise
 from gatewayd.logs import get_logger
 from gatewayd.mqtt.address import Address, Tls
 from gatewayd.mqtt.publisher import Publisher, PublisherSettings
 from gatewayd.mqtt.topics import Topics
 from gatewayd.plugins import PluginRecord, discover, find, ready
+from gatewayd.radio import open_radio
 from gatewayd.schedule.jobs import Scheduled, schedule
 from gatewayd.store.store import SqliteStore
 from protocols.model.events import Event
@@ -44,9 +45,11 @@ async def run(
     *,
     until: asyncio.Event,
     radio: Radio | None = None,
+    recorder: Recorder | None = None,
     on_event: Callable[[str, Event], None] | None = None,
 ) -> None:
-    """Serve until the event is set. `radio` replaces the configured one.
+    """Serve until the event is set. `radio` replaces the configured one; `recorder` is told all
+    that passes over it.
 
     Raises StoreError, ConfigError, PluginError before anything runs, and afterwards whatever no
     retry can mend.
@@ -60,16 +63,22 @@ async def run(
             if record.spec is None:
                 _log.warning("protocol_unusable", protocol=record.name, reason=record.reason)
         if radio is None:
-            radio = await stack.enter_async_context(_open_radio(config.bluetooth))
+            radio = await stack.enter_async_context(open_radio(config.bluetooth))
+        if recorder is not None:
+            radio = RecordingRadio(radio, recorder)
         user_id = config.user_id or identity.user_id(config.store.path.parent)
         publisher = _publisher(config, store, user_id)
         gateway = _Gateway(config, user_id, store, radio, publisher, protocols, on_event)
         await gateway.prepare()
         systemd.ready(f"{len(config.devices)} devices configured")
         _log.info("ready", devices=len(config.devices), store=str(config.store.path))
-        stack.callback(systemd.stopping)
+
+        async def stop() -> None:
+            await until.wait()
+            systemd.stopping()
+
         async with _background(feed_watchdog(systemd)), _background(_publish(publisher)):
-            await gateway.serve(until)
+            await gateway.serve(stop())
 
 
 class _Gateway:
@@ -105,20 +114,20 @@ class _Gateway:
             if state:
                 self._broker.state(known.slug, state)
 
-    async def serve(self, until: asyncio.Event) -> None:
-        """Supervise every watch until the event is set."""
+    async def serve(self, until: Awaitable[None]) -> None:
+        """Supervise every watch until then."""
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._supervise(device), name=device.name)
                 for device in self._config.devices
             ]
-            await until.wait()
-            for task in tasks:
-                task.cancel()
+            await until
+            await end(*tasks)
 
     async def _supervise(self, device: DeviceConfig) -> None:
-        zone = ZoneInfo(device.timezone) if device.timezone else system_zone()
-        clock = Clock(Timeline(zone))
+        named = device.timezone
+        timeline = Timeline(ZoneInfo(named)) if named else Timeline.of_system()
+        clock = Clock(timeline)
         serving: Device | None = None
 
         async def serve(up: Callable[[], None]) -> None:
@@ -133,7 +142,7 @@ class _Gateway:
 
         config = self._config.schedule
         with schedule(
-            [Scheduled(request, zone)],
+            [Scheduled(request, timeline.zone)],
             sync_every_min=config.sync_every_min,
             battery_every_min=config.battery_every_min,
         ):
@@ -212,34 +221,12 @@ async def _publish(publisher: Publisher) -> None:
 
 
 @asynccontextmanager
-async def _open_radio(config: BluetoothConfig) -> AsyncIterator[Radio]:
-    async with AsyncExitStack() as stack:
-        if config.transport is None:
-            radio = BleakRadio(config.adapter)
-        else:
-            try:
-                # an extra, and half a second of imports
-                from gatewayd.virtual.backend import attach  # noqa: PLC0415
-            except ImportError as error:
-                raise MissingExtra(
-                    "bluetooth.transport needs Bumble, which is not installed",
-                    "Run: pip install 'gatewayd[demo]'",
-                ) from error
-            central = await stack.enter_async_context(attach(config.transport))
-            radio = BleakRadio(
-                scanner_backend=central.scanner_backend, client_backend=central.client_backend
-            )
-        stack.push_async_callback(radio.close)
-        yield radio
-
-
-@asynccontextmanager
 async def _background(work: Awaitable[None]) -> AsyncIterator[None]:
     """Work beside the body: its failure ends the body, and the body's end ends it."""
     async with asyncio.TaskGroup() as group:
         task = group.create_task(_awaited(work))
         yield
-        task.cancel()
+        await end(task)
 
 
 async def _awaited(work: Awaitable[None]) -> None:

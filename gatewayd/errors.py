@@ -71,6 +71,13 @@ class BondRefused(GatewayError):
     retry = True
 
 
+class ClockNotSet(GatewayError):
+    """The system clock is plainly wrong, as after a start without a network."""
+
+    exit_code = 69
+    retry = True
+
+
 class ProtocolMismatch(GatewayError):
     """The device speaks another language than the configured protocol. Trying again is useless."""
 
@@ -113,6 +120,18 @@ class StoreFull(StoreError):
 
 class StoreLocked(StoreError):
     """Another gateway is using this store."""
+
+
+class NotStored(GatewayError):
+    """The store has nothing of what was asked for by name."""
+
+    exit_code = 65
+
+
+class OutputFailed(GatewayError):
+    """A file cannot be written."""
+
+    exit_code = 74
 
 
 class PluginError(GatewayError):

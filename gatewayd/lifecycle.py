@@ -21,6 +21,9 @@ Clock = Callable[[], float]
 Pause = Callable[[asyncio.Event, float], Awaitable[None]]
 """Waits until the event is set, but at most so many seconds."""
 
+CANCEL_AGAIN_S: Final = 5.0
+"""Longer than any orderly end takes, so that none is disturbed."""
+
 _log: Final = get_logger()
 
 
@@ -202,6 +205,11 @@ async def supervise(name: str, run: Run, backoff: Backoff) -> None:
         try:
             await run(up)
         except (GatewayError, ExceptionGroup) as raised:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # `wait_for`, which libraries connect with, forgets a cancellation before Python
+                # 3.12 when its result comes at the same moment.
+                raise asyncio.CancelledError from raised
             error = cause(raised)
             if not isinstance(error, GatewayError) or not error.retry:
                 raise
@@ -218,6 +226,19 @@ async def supervise(name: str, run: Run, backoff: Backoff) -> None:
         else:
             return
         await backoff.wait(delay_s)
+
+
+async def end(*tasks: asyncio.Task[None]) -> None:
+    """Cancel tasks until they have ended; what they raise stays with their group.
+
+    Once is not enough before Python 3.12: `asyncio.wait_for`, which libraries of ours use, swallows
+    a cancellation that arrives together with what it waited for.
+    """
+    left = {task for task in tasks if not task.done()}
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
 
 
 def _one_line(text: str) -> str:

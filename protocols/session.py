@@ -49,7 +49,8 @@ class LinkFacts:
 
     `address` is the device's Bluetooth address in display order, `write_size` the most bytes that
     one write takes, `characteristics` maps lower-case 128-bit UUIDs to their properties and
-    `services` are the UUIDs of the services found.
+    `services` are the UUIDs of the services found. `service_of` maps a characteristic to the
+    service that it stands in, as far as the radio tells.
     """
 
     address: str
@@ -57,6 +58,7 @@ class LinkFacts:
     write_size: int
     services: frozenset[str] = frozenset()
     characteristics: Mapping[str, Property] = field(default_factory=lambda: MappingProxyType({}))
+    service_of: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,9 @@ class Batch:
 
     readings: tuple[Reading, ...]
     raw: Raw | None = None
+    naps: bool = False
+    """Whether the device tells a day's naps from its night, so that its stages of sleep may be
+    several sessions; otherwise all of a day's sleep is one."""
 
 
 class AnomalyKind(StrEnum):

@@ -79,6 +79,9 @@ class ProtocolSpec:
     conformance: str | None = None
     """Module whose `run(vector)` answers golden vectors; see `protocols.testing.vectors`."""
 
+    fit_sports: Mapping[int, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
+    """Sport and sub-sport of the public FIT profile by the family's own number of a sport."""
+
     observe: Callable[[], Observer] | None = None
     """A fresh observer for one connection of a trace, where the protocol can read along."""
 

@@ -308,6 +308,9 @@ def _facts(address: str, device: BLEDevice, services: BleakGATTServiceCollection
         write_size=min(max(SMALLEST_WRITE, min(sizes, default=SMALLEST_WRITE)), LARGEST_VALUE),
         services=frozenset(service.uuid.lower() for service in services),
         characteristics=MappingProxyType(properties),
+        service_of=MappingProxyType(
+            {uuid: item.service_uuid.lower() for uuid, item in characteristics.items()}
+        ),
     )
 
 

@@ -31,6 +31,10 @@ COMMANDS: Final[dict[str, Command]] = {
     "run": Command("gatewayd.cli.run", "run the gateway"),
     "demo": Command("gatewayd.cli.demo", "see it work, with a virtual watch and no hardware"),
     "config": Command("gatewayd.cli.config", "check or show the configuration"),
+    "devices": Command("gatewayd.cli.devices", "list the watches whose data are stored"),
+    "readings": Command("gatewayd.cli.readings", "show what is stored, also while it runs"),
+    "export": Command("gatewayd.cli.export", "write what is stored to files: JSON, CSV, GPX …"),
+    "record": Command("gatewayd.cli.record", "record what a watch and the gateway tell each other"),
     "replay": Command("gatewayd.cli.replay", "show what a captured trace of any device means"),
     "protocol": Command("gatewayd.cli.protocol", "list the protocols that are installed"),
 }
@@ -57,7 +61,7 @@ def _dispatch(argv: list[str]) -> int:
     if not argv or argv[0].startswith("-"):
         parser = _overview()
         if parser.parse_args(argv).version:
-            print(f"gatewayd {_version()}")
+            print(f"gatewayd {version()}")
             return 0
         parser.print_help(sys.stderr)
         return EXIT_USAGE
@@ -92,12 +96,13 @@ def _overview() -> ArgumentParser:
     return parser
 
 
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
+def version() -> str:
+    """The installed distribution's version, for people."""
+    from importlib import metadata
 
     try:
-        return version("gatewayd")
-    except PackageNotFoundError:
+        return metadata.version("gatewayd")
+    except metadata.PackageNotFoundError:
         return "(not installed)"
 
 

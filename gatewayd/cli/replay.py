@@ -1,6 +1,5 @@
 """`gatewayd replay FILE`: what a captured trace means."""
 
-import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from contextlib import contextmanager
@@ -72,14 +71,13 @@ def _print(options: Namespace, stream: BinaryIO) -> None:
 
     replay = Replay(_settings(options))
     report = Report(full=options.full)
-    encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
     write = sys.stdout.write
     try:
         for outcome in replay.run(stream):
             if options.uuids:
                 continue
             if options.format == "json":
-                write(f"{encode(report.row(outcome))}\n")
+                write(f"{report.json(outcome)}\n")
             else:
                 write("".join([f"{line}\n" for line in report.lines(outcome)]))
     finally:

@@ -67,9 +67,10 @@ class Device:
         """Connect and serve until the connection ends, which it does by an error. `up` is called
         once the watch answers.
 
-        Raises DeviceNotFound, LinkLost, AdapterMissing, AdapterOff, BondRefused, ProtocolMismatch
-        and StoreError.
+        Raises ClockNotSet, DeviceNotFound, LinkLost, AdapterMissing, AdapterOff, BondRefused,
+        ProtocolMismatch and StoreError.
         """
+        self._clock.check()
         name = self.watch.known.slug
         link = await self._radio.connect(self.watch.address)
         try:

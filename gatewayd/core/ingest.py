@@ -4,20 +4,20 @@ consent → times → one transaction (readings, raw bytes, outbox, state) → t
 """
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Final
 
 from gatewayd.core.derived import last_night
+from gatewayd.core.latest import latest_values
 from gatewayd.core.ports import Broker, Committed, KnownDevice, Row, StateValue, Store
-from gatewayd.core.rows import row_of
+from gatewayd.core.rows import row_of, settled
+from gatewayd.core.sleep import SEARCH_S, Session, night_of, sessions, undone
 from gatewayd.core.timeline import Timeline
 from gatewayd.logs import get_logger
-from protocols.model.catalog import Category, kind_of
+from protocols.model.catalog import Category
 from protocols.model.consent import all_permitted
-from protocols.model.readings import Reading, SleepStage
+from protocols.model.time import midnight
 from protocols.session import Batch
 
 _log = get_logger()
-_DAY_S: Final = 86_400
 
 
 class Ingest:
@@ -43,7 +43,12 @@ class Ingest:
         """Make a batch durable. Raises StoreError, and then nothing of it was stored."""
         readings = all_permitted(batch.readings, self._consent)
         rows = [row_of(reading, self._timeline) for reading in readings]
-        state = [*latest_values(readings, rows), *await self._sleep(readings, rows)]
+        state = latest_values(readings, rows)
+        stages = [row for row in rows if row.kind == "sleep_stage"]
+        if stages:
+            slept, of_sleep = await self._sleep(stages, naps=batch.naps)
+            rows += of_sleep
+            state += last_night(slept)
         committed = await self._store.commit(
             self._device, rows, state, batch.raw, self._wall_clock()
         )
@@ -66,31 +71,26 @@ class Ingest:
             self._broker.state(self._device.slug, committed.state)
 
     async def _sleep(
-        self, readings: Sequence[Reading], rows: Sequence[Row]
-    ) -> Sequence[StateValue]:
-        new = [row for reading, row in zip(readings, rows, strict=True) if _is_sleep(reading)]
-        if not new:
-            return ()
-        first = min(row.start_utc_s for row in new)
-        last = max(row.start_utc_s for row in new)
-        stored = await self._store.readings(
-            self._device, "sleep_stage", first - _DAY_S, last + _DAY_S
-        )
-        return last_night([*stored, *new])
-
-
-def latest_values(readings: Sequence[Reading], rows: Sequence[Row]) -> list[StateValue]:
-    """The newest value of each of the catalogue's measures in a batch."""
-    newest: dict[str, StateValue] = {}
-    for reading, row in zip(readings, rows, strict=True):
-        at = row.start_utc_s if row.end_utc_s is None else row.end_utc_s
-        for measure in kind_of(reading).measures:
-            value = measure.value(reading)
-            known = newest.get(measure.key)
-            if value is not None and (known is None or at >= known.at_utc_s):
-                newest[measure.key] = StateValue(measure.key, value, at)
-    return list(newest.values())
-
-
-def _is_sleep(reading: Reading) -> bool:
-    return isinstance(reading, SleepStage)
+        self, stages: Sequence[Row], *, naps: bool
+    ) -> tuple[Sequence[Session], Sequence[Row]]:
+        """The sessions of all days that new stages belong, or belonged, to; and their rows, with
+        those of the stored sessions that are none any more."""
+        nights = {night_of(row) for row in stages}
+        midnights = [self._timeline.utc_s(midnight(night)) for night in nights]
+        span = (min(midnights) - SEARCH_S, max(midnights) + SEARCH_S)
+        known = {
+            row.key: row for row in await self._store.readings(self._device, "sleep_stage", *span)
+        }
+        for stage in stages:
+            before = known.get(stage.key)
+            if before is not None:
+                nights.add(night_of(before))
+            known[stage.key] = stage if before is None else settled(stage, before)
+        found = sessions((row for row in known.values() if night_of(row) in nights), naps=naps)
+        rows = [session.row(self._timeline) for session in found]
+        earlier = [
+            row
+            for row in await self._store.readings(self._device, "sleep_session", *span)
+            if night_of(row) in nights
+        ]
+        return found, [*rows, *undone(earlier, {row.key for row in rows}, self._timeline)]

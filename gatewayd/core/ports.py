@@ -6,7 +6,7 @@ Adapters implement these; the core never imports an adapter.
 from asyncio import Event
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from protocols.model.capabilities import Description
@@ -85,11 +85,18 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class StateValue:
-    """A latest value: it replaces the stored one of that key unless that one is newer."""
+    """A latest value: it replaces the stored one of that key unless that one is newer.
+
+    `period` is the local time at which the day or night began that the value stands for; None for
+    a value of a moment. `monotone` values only grow within their period. The rule itself is
+    `gatewayd.core.latest.advanced`.
+    """
 
     key: str
     value: float | str | None
     at_utc_s: int
+    period: int | None = None
+    monotone: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Final, NamedTuple
 
@@ -21,16 +22,39 @@ def row_of(reading: Reading, timeline: Timeline) -> Row:
     layout = _LAYOUTS[type(reading)]
     start = kind.starts(reading)
     end = kind.ends(reading)
+    start_utc_s = timeline.utc_s(start)
+    if end is None:
+        end_utc_s = None
+    elif kind.end is None:
+        # a duration is time that passed, whatever happened to the clock meanwhile
+        end_utc_s = start_utc_s + end - start
+    else:
+        end_utc_s = timeline.utc_s(end)
     return Row(
         kind=kind.name,
         key="|".join([str(reading[index]) for index in layout.key]),
         merge=kind.merge,
-        start_utc_s=timeline.utc_s(start),
-        end_utc_s=None if end is None else timeline.utc_s(end),
+        start_utc_s=start_utc_s,
+        end_utc_s=end_utc_s,
         utc_offset_s=timeline.offset_s(start),
         values=_encode(_values(reading, layout)),
         verified=reading.verified,
     )
+
+
+def settled(row: Row, stored: Row) -> Row:
+    """What a reading that is told again is compared with, and becomes a revision of: itself, at the
+    time in UTC that its first delivery was given. The owner's zone may have changed since."""
+    return at_time(row, stored.start_utc_s, stored.utc_offset_s)
+
+
+def at_time(row: Row, start_utc_s: int, utc_offset_s: int) -> Row:
+    """The row, moved as a whole."""
+    if row.start_utc_s == start_utc_s and row.utc_offset_s == utc_offset_s:
+        return row
+    moved_s = start_utc_s - row.start_utc_s
+    end = None if row.end_utc_s is None else row.end_utc_s + moved_s
+    return replace(row, start_utc_s=start_utc_s, end_utc_s=end, utc_offset_s=utc_offset_s)
 
 
 def day_of(value: object) -> date:
@@ -44,6 +68,7 @@ class _Layout(NamedTuple):
     """Where a kind's fields are: looking them up by name would be half the work on a row."""
 
     key: tuple[int, ...]
+    derived: bool
     values: tuple[tuple[int, str, bool], ...]
     """Index, name, and whether it means a day: its own fields, without the times that stand beside
     them."""
@@ -54,6 +79,7 @@ def _layout(kind: Kind) -> _Layout:
     beside = (kind.start, kind.end, "verified")
     return _Layout(
         key=tuple(map(fields.index, kind.key)),
+        derived=kind.derived,
         values=tuple(
             (index, name, name in kind.days)
             for index, name in enumerate(fields)
@@ -76,6 +102,8 @@ def _values(reading: Reading, layout: _Layout) -> dict[str, object]:
             values[name] = day_of(value).isoformat()
         else:
             values[name] = value if isinstance(value, _SCALAR) else _plain(value)
+    if layout.derived:
+        values["derived"] = True
     return values
 
 

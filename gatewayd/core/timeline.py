@@ -4,12 +4,26 @@ A watch keeps the owner's local time and knows no zone, so the owner's zone deci
 that a clock change skips, the time is taken as if the clock had not been changed yet (one hour
 later on the new clock); in the hour that comes twice, as the second one. Both as the vendor's own
 app does (vectors `*dst*`).
+
+A watch does not know of clock changes either: its face goes on as before until it is set, which is
+done at every connection, before every synchronisation and daily after the hour at which most zones
+change. What it records until then is told in the time of its face, and so is each item of a group
+that began before and ends after the change: the group's start plus so many intervals, on the face.
+Each of these times is resolved by itself, none is moved: in spring, items of the skipped hour fall
+together with those of the hour after it; in autumn the first of the two hours is empty, and the
+second is where both are.
+
+When the owner's zone changes, readings from then on are resolved in the new one. Those that are
+stored keep their time in UTC, and are recognised when they come again, since the key is the time on
+the face (`gatewayd.core.rows.at_time`). A stage of sleep over a clock change that only one of the
+zones has lasts an hour more or less there, and is stored as a revision when it comes again.
 """
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from protocols.model.time import EPOCH, DeviceTime, from_datetime, to_datetime
@@ -20,11 +34,34 @@ _SLOTS_KEPT: Final = 4096
 
 
 class Timeline:
-    """One owner's zone. Offsets are remembered per quarter of an hour, in which none changes."""
+    """One owner's zone. Offsets are remembered per quarter of an hour, in which none changes.
 
-    def __init__(self, zone: tzinfo) -> None:
+    `source` says which zone it is now; without it the zone is constant.
+    """
+
+    def __init__(self, zone: tzinfo, source: Callable[[], tzinfo] | None = None) -> None:
         self._zone = zone
+        self._source = source
         self._offsets: dict[int, int] = {}
+
+    @classmethod
+    def of_system(cls) -> Self:
+        """In the machine's zone, which may be changed while we run."""
+        return cls(system_zone(), system_zone)
+
+    def look_again(self) -> bool:
+        """Ask the source; whether the zone is another one now."""
+        if self._source is None:
+            return False
+        before, self._zone = self._zone, self._source()
+        # a zone that was read from a file has no name to compare, but costs nothing to forget
+        self._offsets.clear()
+        return str(before) != str(self._zone)
+
+    @property
+    def zone(self) -> tzinfo:
+        """The zone as it was last found."""
+        return self._zone
 
     def offset_s(self, at: DeviceTime) -> int:
         """The owner's offset from UTC at a local time, in seconds."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from gatewayd.core.ports import Outgoing, StateValue
 from protocols.model.capabilities import Description
+from protocols.model.catalog import with_derived
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def devices(announced: Sequence[Announced]) -> bytes:
                 "model": device.description.model,
                 "firmware": device.description.firmware,
                 "hardware": device.description.hardware,
-                "kinds": sorted(device.description.capabilities.kinds),
+                "kinds": sorted(with_derived(device.description.capabilities.kinds)),
                 "intents": sorted(device.description.capabilities.intents),
                 "limits": dict(sorted(device.description.capabilities.limits.items())),
             }

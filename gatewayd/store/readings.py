@@ -2,6 +2,7 @@
 
 The merge rules, per (device, kind, key):
 - nothing stored: revision 1;
+- else it counts for the time in UTC that was stored first (the owner's zone may have changed);
 - the latest revision says the same (fields, end, verified): a duplicate, nothing is written;
 - it differs and the kind is immutable: a conflict is recorded, the first value stays;
 - it differs and the kind is revisable: the next revision.
@@ -14,6 +15,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from gatewayd.core.ports import KnownDevice, Outgoing, Row, Tally
+from gatewayd.core.rows import at_time
 from gatewayd.store import outbox
 from protocols.model.catalog import Merge
 from protocols.session import Raw
@@ -50,11 +52,14 @@ def merge(
         # most rows are new, so the attempt comes first: the index answers whether it was
         number = _insert(connection, device, row, revision, raw, received_utc_s)
         if number is None:
-            stored, *said = connection.execute(
-                "SELECT revision, fields, end_utc_s, verified FROM reading"
+            stored, start_utc_s, utc_offset_s, *said = connection.execute(
+                "SELECT revision, start_utc_s, utc_offset_s, fields, end_utc_s, verified"
+                " FROM reading"
                 " WHERE device = ? AND kind = ? AND key = ? ORDER BY revision DESC LIMIT 1",
                 (device.number, row.kind, row.key),
             ).fetchone()
+            # the key holds the local time: another time in UTC means another zone, not a change
+            row = at_time(row, start_utc_s, utc_offset_s)  # noqa: PLW2901
             if said == [row.values, row.end_utc_s, row.verified]:
                 duplicates += 1
                 continue

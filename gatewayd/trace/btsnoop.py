@@ -13,7 +13,7 @@ from gatewayd.trace.record import LinkType, Record, Window, check_size, ends_wit
 MAGIC: Final = b"btsnoop\0"
 _FILE_HEADER: Final = struct.Struct(">8sII")
 _RECORD_HEADER: Final = struct.Struct(">IIIIq")
-_EPOCH_US: Final = 0x00DCDDB30F2F8000
+EPOCH_US: Final = 0x00DCDDB30F2F8000
 """1970 in microseconds since the year 0, as the format counts."""
 
 _LINKS: Final = {1001: LinkType.H1, 1002: LinkType.H4, 2001: LinkType.MONITOR}
@@ -37,7 +37,7 @@ def records(window: Window) -> Iterator[Record]:
             raise ends_within(number)
         start = window.at + header_size
         window.at = start + size
-        at_ns = possible_time((at_us - _EPOCH_US) * 1000)
+        at_ns = possible_time((at_us - EPOCH_US) * 1000)
         data = window.data[start : window.at]
         yield Record(at_ns, link, flags, 0, data, included < original)
     if window.left:

@@ -19,7 +19,6 @@ of `op` are an error.
 """
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,6 +33,7 @@ TYPE: Final = "gatt.jsonl"
 VERSION: Final = 1
 MAX_LINE_BYTES: Final = 4 * MAX_VALUE_BYTES
 _MAX_SERVICES: Final = 1024
+_MAX_SECONDS: Final = 10**10
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -63,9 +63,11 @@ class GattLine(NamedTuple):
     connected: bool = False
 
 
-def encode_header(header: GattHeader) -> str:
-    """The first line, without its end."""
+def encode_header(header: GattHeader, notice: str | None = None) -> str:
+    """The first line, without its end. The notice is for people, and not read back."""
     row: dict[str, object] = {"type": TYPE, "version": VERSION}
+    if notice is not None:
+        row["notice"] = notice
     if header.device is not None:
         row["device"] = header.device
     if header.started_ns is not None:
@@ -148,9 +150,9 @@ def _time_ns(text: str) -> int:
 
 def _line(row: Mapping[str, object], header: GattHeader, number: int) -> GattLine:
     after = row.get("t", 0)
-    if not isinstance(after, int | float) or not math.isfinite(after):
+    if not isinstance(after, int | float) or not abs(after) < _MAX_SECONDS:
         raise TraceError(f"line {number} has no time")
-    at_ns = possible_time((header.started_ns or 0) + int(after * 10**9))
+    at_ns = possible_time((header.started_ns or 0) + round(after * 10**6) * 1000)
     operation = row.get("op")
     if operation in ("connected", "disconnected"):
         return GattLine(at_ns, None, connected=operation == "connected")

@@ -32,6 +32,7 @@ from protocols.model.time import to_datetime
 Row = dict[str, object]
 
 
+_encode: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _NO_ZONE: Final = Timeline(UTC)
 """A reading's row is made for its values; its times are shown as the watch showed them."""
 
@@ -57,10 +58,8 @@ class Report:
                     "value": outcome.value.hex(),
                 }
             case ReadingSeen():
-                return _common("reading", outcome.connection, outcome.at_ns) | {
-                    "protocol": outcome.protocol,
-                    **_reading(outcome.reading),
-                }
+                row: Row = json.loads(self.json(outcome))
+                return row
             case EventSeen():
                 return _common("event", outcome.connection, outcome.at_ns) | {
                     "protocol": outcome.protocol,
@@ -86,6 +85,16 @@ class Report:
                 }
             case _:
                 assert_never(outcome)
+
+    def json(self, outcome: Outcome) -> str:
+        """The same object as text."""
+        if not isinstance(outcome, ReadingSeen):
+            return _encode(self.row(outcome))
+        # most of what a trace has to tell, and its values are text already
+        head = _common("reading", outcome.connection, outcome.at_ns)
+        head["protocol"] = outcome.protocol
+        front, values, back = _reading(outcome.reading)
+        return f"{_encode(head | front)[:-1]}{values and ','}{values},{_encode(back)[1:]}"
 
     def lines(self, outcome: Outcome) -> Iterator[str]:
         """Lines of text."""
@@ -164,16 +173,16 @@ class Report:
         if summary.pushed:
             yield "notifications and indications per characteristic:"
         for item in summary.pushed:
-            name = item.uuid or "unknown"
+            uuid = item.uuid or "unknown"
             where = self._address(item.address) or ""
             count = f"{item.notifications:,}"
             if item.indications:
                 count += f" + {item.indications:,}"
-            handle = "" if item.handle is None else f"{item.handle:#06x}"
-            yield f"  {handle:6}  {name:36}  {count:>9}  {where}".rstrip()
+            handle = _handle(item.handle) or ""
+            yield f"  {handle:6}  {uuid:36}  {count:>9}  {where}".rstrip()
         yield f"{summary.undecoded:,} of them undecoded"
-        for name, count in sorted(summary.unread.items()):
-            yield f"  not told: {name}, {count:,} times"
+        for name, times in sorted(summary.unread.items()):
+            yield f"  not told: {name}, {times:,} times"
 
 
 def utc_text(at_ns: int | None) -> str | None:
@@ -208,18 +217,20 @@ def _handle(handle: int | None) -> str | None:
     return None if handle is None else f"{handle:#06x}"
 
 
-def _reading(reading: Reading) -> Row:
+def _reading(reading: Reading) -> tuple[Row, str, Row]:
+    """What stands before the values, the values as the members of a JSON object, and the rest."""
     kind = kind_of(reading)
     start, end = kind.starts(reading), kind.ends(reading)
     # a total belongs to a day, not to a second of it
     is_day = kind.start in kind.days
-    row: Row = {"kind": kind.name}
-    row["start"] = (day_of(start) if is_day else to_datetime(start)).isoformat()
+    front: Row = {
+        "kind": kind.name,
+        "start": (day_of(start) if is_day else to_datetime(start)).isoformat(),
+    }
     if end is not None:
-        row["end"] = to_datetime(end).isoformat()
-    row |= json.loads(row_of(reading, _NO_ZONE).values)
-    row["verified"] = reading.verified
-    return row
+        front["end"] = to_datetime(end).isoformat()
+    values = row_of(reading, _NO_ZONE).values
+    return front, values[1:-1], {"verified": reading.verified}
 
 
 def _event(event: Event) -> Row:

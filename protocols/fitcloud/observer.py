@@ -13,7 +13,14 @@ from protocols.fitcloud import commands as c
 from protocols.fitcloud.cipher import Cipher
 from protocols.fitcloud.connect import CONFIRMATION_TIMEOUT_S
 from protocols.fitcloud.features import Features
-from protocols.fitcloud.frame import HEADER_SIZE, Packet, decode_ack, decode_packets
+from protocols.fitcloud.frame import (
+    FLAG_ENCRYPTED,
+    HEADER_SIZE,
+    Packet,
+    decode_ack,
+    decode_header,
+    decode_packets,
+)
 from protocols.fitcloud.measure_watch import MeasureWatch
 from protocols.fitcloud.messages.auth import USER_ID_BYTES
 from protocols.fitcloud.messages.battery import Battery, decode_battery
@@ -61,6 +68,7 @@ class FitCloudObserver:
         self._host = Receiver()
         self._raw: RawStream | None = None
         self._address: str | None = None
+        self._user_id: str | None = None
         self._host_cipher: _HostCipher | None = None
         self._now = Moment(0.0, DeviceTime(0))
         self._ahead_s: int | None = None
@@ -83,8 +91,10 @@ class FitCloudObserver:
         if characteristic != c.WRITE:
             return False
         self._now = at
-        if self._host_cipher is not None and not self._host.collecting:
-            self._host_cipher.chunk_size = max(HEADER_SIZE + 1, len(data))
+        if not self._host.collecting:
+            self._unlock(data)
+            if self._host_cipher is not None:
+                self._host_cipher.chunk_size = max(HEADER_SIZE + 1, len(data))
         self._take("host", self._host.tick(at.seconds))
         for message in self._messages("host", self._host.feed(data, at.seconds)):
             try:
@@ -101,6 +111,7 @@ class FitCloudObserver:
         if self._raw is not None:
             self._samples(self._raw, data)
             return True
+        self._unlock(data)
         self._take("watch", self._watch.tick(at.seconds))
         for message in self._messages("watch", self._watch.feed(data, at.seconds)):
             self._hear(message)
@@ -171,14 +182,24 @@ class FitCloudObserver:
                 pass
 
     def _identified(self, value: bytes) -> None:
-        """User id and address are all that the key is made of."""
-        if self._address is None:
+        """The user id in a login or a bind, which are never encrypted."""
+        user_id = value[:USER_ID_BYTES].rstrip(b"\0")
+        if user_id.isascii() and user_id.decode("ascii") != self._user_id:
+            self._user_id = user_id.decode("ascii")
+            self._watch.cipher = self._host.cipher = self._host_cipher = None
+
+    def _unlock(self, data: bytes) -> None:
+        """Make the keys, of user id and address, at the first frame that needs them."""
+        if (
+            self._user_id is None
+            or self._address is None
+            or self._host_cipher is not None
+            or not (header := decode_header(data))
+            or not header.flags & FLAG_ENCRYPTED
+        ):
             return
-        user_id = value[:USER_ID_BYTES].rstrip(b"\0").decode("latin-1")
-        if not user_id.isascii():
-            return
-        self._watch.cipher = Cipher(user_id, self._address)
-        self._host.cipher = self._host_cipher = _HostCipher(user_id, self._address)
+        self._watch.cipher = Cipher(self._user_id, self._address)
+        self._host.cipher = self._host_cipher = _HostCipher(self._user_id, self._address)
 
     # --- the watch ----------------------------------------------------------------------------
 

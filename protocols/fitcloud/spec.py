@@ -3,6 +3,7 @@
 from typing import Final
 
 from protocols.fitcloud.commands import SERVICE
+from protocols.fitcloud.fit_sports import FIT_SPORT
 from protocols.fitcloud.observer import FitCloudObserver
 from protocols.fitcloud.session import FitCloudSession
 from protocols.session import Session, SessionSettings
@@ -51,5 +52,6 @@ SPEC: Final = ProtocolSpec(
     open_session=open_session,
     services=frozenset({SERVICE}),
     conformance="protocols.fitcloud.conformance",
+    fit_sports=FIT_SPORT,
     observe=FitCloudObserver,
 )

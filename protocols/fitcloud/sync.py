@@ -246,7 +246,8 @@ def _keep(
     if stream and _raw_permitted(item, context.consent):
         raw = Raw(f"fitcloud/item/{item.type_id}", stream, _raw_context(context))
     if raw is not None or readings:
-        yield from persist(Batch(readings, raw))
+        naps = Feature.SLEEP_NAP in context.configuration.device_info.features
+        yield from persist(Batch(readings, raw, naps))
     progress.readings += len(readings)
     return raw is not None or bool(decoded.readings) or not decoded.oddities
 

@@ -7,11 +7,11 @@ Home Assistant facts (device classes, which state class a device class allows) f
 documentation; UUIDs are the Bluetooth SIG's characteristic numbers for the same quantity.
 """
 
-from collections.abc import Callable
+from collections.abc import Collection
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-from protocols.model.kinds import Category, Kind, Measure, Merge
+from protocols.model.kinds import Category, Kind, Measure, Merge, credible, told
 from protocols.model.readings import (
     BatteryLevel,
     BloodPressure,
@@ -35,27 +35,9 @@ from protocols.model.readings import (
     Vitality,
     Workout,
 )
+from protocols.model.sleep import SleepSession
 
 __all__ = ["BY_NAME", "BY_TYPE", "KINDS", "Category", "Kind", "Measure", "Merge", "kind_of"]
-
-
-def _of(name: str) -> Callable[[Any], float | str | None]:
-    def value(reading: object) -> float | str | None:
-        found: float | str | None = getattr(reading, name)
-        return found
-
-    return value
-
-
-def _verified(name: str) -> Callable[[Any], float | str | None]:
-    """A value that cannot be meant as it stands (255 % of oxygen) is stored, but not shown."""
-
-    def value(reading: Any) -> float | str | None:
-        found: float | str | None = getattr(reading, name)
-        return found if reading.verified else None
-
-    return value
-
 
 KINDS: Final[tuple[Kind, ...]] = (
     Kind(
@@ -78,7 +60,7 @@ KINDS: Final[tuple[Kind, ...]] = (
             Measure(
                 "steps_today",
                 "Steps",
-                _of("steps"),
+                told("steps"),
                 unit="steps",
                 state_class="total_increasing",
                 icon="mdi:walk",
@@ -86,7 +68,7 @@ KINDS: Final[tuple[Kind, ...]] = (
             Measure(
                 "distance_today_m",
                 "Distance",
-                _of("distance_m"),
+                told("distance_m"),
                 unit="m",
                 device_class="distance",
                 state_class="total_increasing",
@@ -95,7 +77,7 @@ KINDS: Final[tuple[Kind, ...]] = (
             Measure(
                 "energy_today_kcal",
                 "Energy burnt",
-                _of("energy_kcal"),
+                told("energy_kcal"),
                 unit="kcal",
                 device_class="energy",
                 state_class="total_increasing",
@@ -111,7 +93,9 @@ KINDS: Final[tuple[Kind, ...]] = (
         key=("at", "method"),
         sig_uuid=0x2A37,
         measures=(
-            Measure("heart_rate_bpm", "Heart rate", _of("bpm"), unit="bpm", icon="mdi:heart-pulse"),
+            Measure(
+                "heart_rate_bpm", "Heart rate", told("bpm"), unit="bpm", icon="mdi:heart-pulse"
+            ),
         ),
     ),
     Kind(
@@ -126,7 +110,7 @@ KINDS: Final[tuple[Kind, ...]] = (
             Measure(
                 "resting_heart_rate_bpm",
                 "Resting heart rate",
-                _of("bpm"),
+                told("bpm"),
                 unit="bpm",
                 icon="mdi:heart",
             ),
@@ -143,6 +127,17 @@ KINDS: Final[tuple[Kind, ...]] = (
         merge=Merge.REVISABLE,
     ),
     Kind(
+        "sleep_session",
+        SleepSession,
+        Category.SLEEP,
+        start="start",
+        end="end",
+        key=("night", "start"),
+        days=("night",),
+        merge=Merge.REVISABLE,
+        derived_from="sleep_stage",
+    ),
+    Kind(
         "sleep_score",
         SleepScore,
         Category.SLEEP,
@@ -150,11 +145,11 @@ KINDS: Final[tuple[Kind, ...]] = (
         key=("at",),
         merge=Merge.REVISABLE,
         measures=(
-            Measure("sleep_score", "Sleep score", _of("score"), icon="mdi:sleep"),
+            Measure("sleep_score", "Sleep score", told("score"), icon="mdi:sleep"),
             Measure(
                 "sleep_efficiency_pct",
                 "Sleep efficiency",
-                _of("efficiency_pct"),
+                told("efficiency_pct"),
                 unit="%",
                 icon="mdi:sleep",
             ),
@@ -172,28 +167,28 @@ KINDS: Final[tuple[Kind, ...]] = (
             Measure(
                 "last_workout",
                 "Last workout",
-                _of("sport"),
+                told("sport"),
                 state_class=None,
                 icon="mdi:run",
             ),
             Measure(
                 "last_workout_duration_s",
                 "Last workout duration",
-                _of("duration_s"),
+                told("duration_s"),
                 unit="s",
                 device_class="duration",
             ),
             Measure(
                 "last_workout_distance_m",
                 "Last workout distance",
-                _of("distance_m"),
+                told("distance_m"),
                 unit="m",
                 device_class="distance",
             ),
             Measure(
                 "last_workout_energy_kcal",
                 "Last workout energy",
-                _of("energy_kcal"),
+                told("energy_kcal"),
                 unit="kcal",
                 icon="mdi:fire",
                 precision=0,
@@ -220,7 +215,7 @@ KINDS: Final[tuple[Kind, ...]] = (
             Measure(
                 "oxygen_saturation_pct",
                 "Oxygen saturation",
-                _verified("spo2_pct"),
+                credible("spo2_pct"),
                 unit="%",
                 icon="mdi:water-percent",
             ),
@@ -237,7 +232,7 @@ KINDS: Final[tuple[Kind, ...]] = (
             Measure(
                 "systolic_mmhg",
                 "Systolic blood pressure",
-                _of("systolic_mmhg"),
+                told("systolic_mmhg"),
                 unit="mmHg",
                 device_class="pressure",
                 precision=0,
@@ -245,7 +240,7 @@ KINDS: Final[tuple[Kind, ...]] = (
             Measure(
                 "diastolic_mmhg",
                 "Diastolic blood pressure",
-                _of("diastolic_mmhg"),
+                told("diastolic_mmhg"),
                 unit="mmHg",
                 device_class="pressure",
                 precision=0,
@@ -262,7 +257,7 @@ KINDS: Final[tuple[Kind, ...]] = (
             Measure(
                 "respiratory_rate_per_min",
                 "Respiratory rate",
-                _of("breaths_per_min"),
+                told("breaths_per_min"),
                 unit="breaths/min",
                 icon="mdi:lungs",
             ),
@@ -279,7 +274,7 @@ KINDS: Final[tuple[Kind, ...]] = (
             Measure(
                 "body_temperature_c",
                 "Body temperature",
-                _verified("body_c"),
+                credible("body_c"),
                 unit="°C",
                 device_class="temperature",
                 precision=1,
@@ -287,7 +282,7 @@ KINDS: Final[tuple[Kind, ...]] = (
             Measure(
                 "wrist_temperature_c",
                 "Wrist temperature",
-                _verified("wrist_c"),
+                credible("wrist_c"),
                 unit="°C",
                 device_class="temperature",
                 precision=1,
@@ -301,7 +296,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         start="at",
         key=("at", "method"),
         measures=(
-            Measure("stress_score", "Stress", _verified("score"), icon="mdi:head-alert-outline"),
+            Measure("stress_score", "Stress", credible("score"), icon="mdi:head-alert-outline"),
         ),
     ),
     Kind(
@@ -311,7 +306,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         start="at",
         key=("at",),
         measures=(
-            Measure("vitality_score", "Vitality", _of("score"), icon="mdi:lightning-bolt-outline"),
+            Measure("vitality_score", "Vitality", told("score"), icon="mdi:lightning-bolt-outline"),
         ),
     ),
     Kind(
@@ -322,7 +317,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         key=("at", "method"),
         measures=(
             Measure(
-                "mood_code", "Mood", _of("code"), state_class=None, icon="mdi:emoticon-outline"
+                "mood_code", "Mood", told("code"), state_class=None, icon="mdi:emoticon-outline"
             ),
         ),
     ),
@@ -336,7 +331,7 @@ KINDS: Final[tuple[Kind, ...]] = (
             Measure(
                 "heart_rate_variability_ms",
                 "Heart rate variability",
-                _of("hrv_ms"),
+                told("hrv_ms"),
                 unit="ms",
                 icon="mdi:heart-flash",
             ),
@@ -354,7 +349,7 @@ KINDS: Final[tuple[Kind, ...]] = (
             Measure(
                 "daily_hrv_mean_ms",
                 "Mean heart rate variability of a day",
-                _of("mean_ms"),
+                told("mean_ms"),
                 unit="ms",
                 icon="mdi:heart-flash",
             ),
@@ -381,7 +376,7 @@ KINDS: Final[tuple[Kind, ...]] = (
             Measure(
                 "battery_pct",
                 "Battery",
-                _of("level_pct"),
+                told("level_pct"),
                 unit="%",
                 device_class="battery",
                 entity_category="diagnostic",
@@ -397,3 +392,8 @@ BY_NAME: Final = MappingProxyType({kind.name: kind for kind in KINDS})
 def kind_of(reading: Reading) -> Kind:
     """The catalogue's row for a reading."""
     return BY_TYPE[type(reading)]
+
+
+def with_derived(kinds: Collection[str]) -> frozenset[str]:
+    """The names, and those of the kinds that the gateway works out of them."""
+    return frozenset(kinds) | {kind.name for kind in KINDS if kind.derived_from in kinds}

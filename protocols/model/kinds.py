@@ -84,6 +84,13 @@ class Measure:
     icon: str | None = None
     precision: int | None = None
 
+    @property
+    def monotone(self) -> bool:
+        """Whether it is a running total: within the period that its reading begins, `state` never
+        goes back, even if the device does (it was restarted), since Home Assistant would count
+        everything again. The reading itself is published as it was told."""
+        return self.state_class == "total_increasing"
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -110,6 +117,19 @@ class Kind:
 
     sig_uuid: int | None = None
     measures: tuple[Measure, ...] = field(default=())
+    derived_from: str | None = None
+    """Name of the kind that the gateway works it out from; None for what devices tell."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What a reading of this kind says beside its times and whether it is verified."""
+        beside = (self.start, self.end, "verified")
+        return tuple(name for name in self.type._fields if name not in beside)
+
+    @property
+    def derived(self) -> bool:
+        """Whether the gateway worked it out. Each such reading says so: `"derived": true`."""
+        return self.derived_from is not None
 
     def starts(self, reading: Reading) -> DeviceTime:
         """When the reading was taken, or began."""
@@ -125,3 +145,23 @@ class Kind:
             lasted: int = getattr(reading, self.duration)
             return DeviceTime(self.starts(reading) + lasted)
         return None
+
+
+def told(name: str) -> Callable[[Any], float | str | None]:
+    """A measure's value: that field of the reading."""
+
+    def value(reading: object) -> float | str | None:
+        found: float | str | None = getattr(reading, name)
+        return found
+
+    return value
+
+
+def credible(name: str) -> Callable[[Any], float | str | None]:
+    """Likewise, but what cannot be meant as it stands (255 % of oxygen) is stored and not shown."""
+
+    def value(reading: Any) -> float | str | None:
+        found: float | str | None = getattr(reading, name)
+        return found if reading.verified else None
+
+    return value

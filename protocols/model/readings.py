@@ -11,6 +11,7 @@ Which fields identify a reading, its unit and its merge policy stand in `model.c
 from enum import StrEnum
 from typing import NamedTuple
 
+from protocols.model.sleep import SleepSession
 from protocols.model.time import DeviceTime
 
 
@@ -378,6 +379,7 @@ Reading = (
     | HeartRate
     | RestingHeartRate
     | SleepStage
+    | SleepSession
     | SleepScore
     | DayTotals
     | Workout

@@ -62,7 +62,7 @@ def resident_mib(pid: int) -> float:
 async def running(
     arguments: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[Process]:
-    """A Python process, ended on the way out. Its standard error is a pipe."""
+    """A Python process, killed on the way out. Its standard error is a pipe."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *arguments,
@@ -74,7 +74,7 @@ async def running(
         yield process
     finally:
         if process.returncode is None:
-            process.terminate()
+            process.kill()
         await process.communicate()
 
 

@@ -6,7 +6,16 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from protocols.model.catalog import BY_NAME, BY_TYPE, KINDS, Category, Kind, Measure, kind_of
+from protocols.model.catalog import (
+    BY_NAME,
+    BY_TYPE,
+    KINDS,
+    Category,
+    Kind,
+    Measure,
+    kind_of,
+    with_derived,
+)
 from protocols.model.readings import (
     OxygenSaturation,
     Reading,
@@ -82,6 +91,24 @@ def test_a_row_names_fields_that_exist(kind: Kind) -> None:
     assert kind.key
     for name in (kind.start, *kind.key, *kind.days, *filter(None, (kind.end, kind.duration))):
         assert name in fields
+
+
+@each_kind
+def test_a_field_is_not_named_like_what_stands_beside_it_in_a_message(kind: Kind) -> None:
+    beside = {"id", "kind", "start", "end", "utc_offset_s", "received", "revision", "verified"}
+    exported = {"type", "device", "derived"}
+    assert not set(kind.fields) & (beside | exported)
+
+
+@each_kind
+def test_what_is_derived_derives_from_a_kind_that_devices_tell(kind: Kind) -> None:
+    assert kind.derived == (kind.derived_from is not None)
+    if kind.derived_from is not None:
+        source = BY_NAME[kind.derived_from]
+        assert not source.derived
+        assert source.category is kind.category
+        assert with_derived({source.name}) >= {source.name, kind.name}
+    assert with_derived({"steps"}) == {"steps"}
 
 
 @each_kind

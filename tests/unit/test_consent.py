@@ -34,6 +34,7 @@ from protocols.model.readings import (
     WorkoutSample,
     WorkoutSummary,
 )
+from protocols.model.sleep import SleepSession, SleepType
 from protocols.model.time import DeviceTime
 
 T0 = DeviceTime(800_000_000)
@@ -66,6 +67,7 @@ READINGS: tuple[Reading, ...] = (
     HeartRate(T0, 72),
     RestingHeartRate(T0, 55),
     SleepStage(T0, DeviceTime(T0 + 600), Stage.DEEP, T0),
+    SleepSession(T0, DeviceTime(T0 + 60), T0, SleepType.NIGHT, 60, 60, 60, 0, 0, 0, 0, 100.0),
     SleepScore(T0, 80, 90),
     TOTALS,
     WORKOUT,

@@ -17,6 +17,7 @@ from gatewayd.errors import BrokerRefused, BrokerUnreachable, LinkLost, StoreDam
 from gatewayd.lifecycle import (
     Backoff,
     Systemd,
+    end,
     feed_watchdog,
     pause,
     shutdown_on_signals,
@@ -190,6 +191,27 @@ async def test_cancelling_ends_a_wait() -> None:
     assert task.cancelled()
 
 
+async def test_cancelling_ends_it_even_if_a_library_forgets_the_cancellation() -> None:
+    trying = asyncio.Event()
+    tries = 0
+
+    async def run(_up: Callable[[], None]) -> None:
+        nonlocal tries
+        tries += 1
+        trying.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise BrokerUnreachable("no broker") from None
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        task = group.create_task(supervise("mqtt", run, backoff(Time())))
+        await trying.wait()
+        task.cancel()
+    assert task.cancelled()
+    assert tries == 1
+
+
 # --- systemd ----------------------------------------------------------------------------------
 
 
@@ -270,6 +292,32 @@ async def test_the_watchdog_is_fed_twice_a_period_while_all_is_alive(tmp_path: P
 
 async def test_without_a_watchdog_there_is_nothing_to_feed() -> None:
     await feed_watchdog(Systemd())
+
+
+# --- ending tasks -----------------------------------------------------------------------------
+
+
+async def test_a_task_that_swallows_a_cancellation_is_cancelled_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gatewayd.lifecycle.CANCEL_AGAIN_S", 0.01)
+    swallowed: list[int] = []
+
+    async def stubborn() -> None:
+        for number in range(2):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                swallowed.append(number)
+        await asyncio.Event().wait()
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(stubborn())
+        await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await end(task)
+    assert task.cancelled()
+    assert swallowed == [0, 1]
 
 
 # --- signals ----------------------------------------------------------------------------------

@@ -19,7 +19,10 @@ from protocols.fitcloud.conformance import (
     vitals,
 )
 from protocols.fitcloud.conformance.case import Answer, Case, Handler, Json, Unanswerable
+from protocols.fitcloud.conformance.rehearsal import rehearsal
 from protocols.testing.vectors import Failed, Outcome, Passed, Unsupported, Vector, compared
+
+__all__ = ["HANDLERS", "rehearsal", "run"]
 
 HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
     {

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from protocols.testing.virtual_watch import Entry
 
@@ -45,7 +45,12 @@ def held(entries: Iterable[Entry]) -> Counter[Fact]:
 def published(payloads: Iterable[Mapping[str, object]]) -> Counter[Fact]:
     """What a subscriber got, without what each connection reads anew."""
     return Counter(
-        _reported(str(payload["kind"]), _local(payload, "start"), _local(payload, "end"), payload)
+        _reported(
+            str(payload["kind"]),
+            _local(payload["start"], payload),
+            _local(payload["end"], payload) if "end" in payload else None,
+            payload,
+        )
         for payload in payloads
         if payload["kind"] not in PER_CONNECTION
     )
@@ -64,7 +69,7 @@ def stored(path: Path) -> Counter[Fact]:
     return facts
 
 
-def query(path: Path, statement: str) -> list[tuple[object, ...]]:
+def query(path: Path, statement: str) -> list[tuple[Any, ...]]:
     """Ask the store's file, which the gateway may have open, or may have left as a kill left it."""
     if not path.exists():
         return []
@@ -84,6 +89,7 @@ def _reported(
         assert isinstance(value, int | float)
         return round(value * factor)
 
+    found: tuple[int, ...]
     match kind:
         case "steps":
             found = (number("steps"), number("distance_m", 100), number("energy_kcal", 1000))
@@ -106,15 +112,12 @@ def _reported(
                 number("duration_s"),
             )
             return Fact(kind, at, until, found)
-    raise AssertionError(f"a kind that the watch does not have: {kind}")
+        case _:
+            raise AssertionError(f"a kind that the watch does not have: {kind}")
 
 
-def _local(payload: Mapping[str, object], name: str) -> datetime | None:
-    text = payload.get(name)
-    if text is None:
-        return None
+def _local(text: object, payload: Mapping[str, object]) -> datetime:
     at = datetime.fromisoformat(str(text))
     assert at.utcoffset() == timedelta(0), text
-    offset = payload["utc_offset_s"]
-    assert offset == OFFSET_S, payload
+    assert payload["utc_offset_s"] == OFFSET_S, payload
     return at.astimezone(UTC).replace(tzinfo=None) + timedelta(seconds=OFFSET_S)

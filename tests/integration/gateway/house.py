@@ -3,6 +3,7 @@ controller, the broker and a subscriber, all of which survive it."""
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
@@ -95,17 +96,17 @@ class House:
             self.watch.add_heart_rate(at, bpm)
             self.added.append(Entry("heart_rate", at, bpm))
 
-    def expected(self) -> "facts.Counter[facts.Fact]":
+    def expected(self) -> Counter[facts.Fact]:
         """Every reading that the watch ever had."""
         return facts.held([*self._initial, *self.added])
 
     def rows(self) -> int:
         """Readings in the store, every revision counted."""
-        return int(str(facts.query(self.store, "SELECT count(*) FROM reading")[0][0]))
+        return int(facts.query(self.store, "SELECT count(*) FROM reading")[0][0])
 
     def waiting(self) -> int:
         """Readings in the store that the broker has not taken."""
-        return int(str(facts.query(self.store, "SELECT count(*) FROM outbox")[0][0]))
+        return int(facts.query(self.store, "SELECT count(*) FROM outbox")[0][0])
 
     async def everything_published(self, limit_s: float = LIMIT_S) -> None:
         """Wait until the subscriber has every row of the store."""

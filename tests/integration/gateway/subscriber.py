@@ -100,9 +100,10 @@ class Subscriber:
 
     def heard(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         """A message."""
-        self.messages.append(Message(message.topic, message.payload, message.retain))
+        payload = bytes(message.payload)
+        self.messages.append(Message(message.topic, payload, message.retain))
         if "/reading/" in message.topic:
-            self.readings.append(message.payload)
+            self.readings.append(payload)
             if self.on_reading is not None:
                 self.on_reading(len(self.readings))
         self._bell.ring()
@@ -118,7 +119,7 @@ def subscribing(host: str, port: int, subscriber: Subscriber, name: str) -> Iter
     client.on_subscribe = subscriber.subscribed
     client.on_message = subscriber.heard
     client.reconnect_delay_set(min_delay=1, max_delay=1)
-    properties = Properties(PacketTypes.CONNECT)
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval = SESSION_S
     client.connect_async(host, port, clean_start=False, properties=properties)
     client.loop_start()

@@ -80,7 +80,7 @@ async def test_what_is_dated_in_the_future_is_not_published_but_its_bytes_are_ke
         await house.everything_published()
         await gateway.stop()
         house.check_books()
-        raw = dict(facts.query(house.store, "SELECT source, data FROM raw"))
+        raw: dict[str, bytes] = dict(facts.query(house.store, "SELECT source, data FROM raw"))
         for kind, stream in streams.items():
             assert raw[f"fitcloud/item/{kind}"] == stream
         assert gateway.entries("anomaly")
@@ -113,8 +113,10 @@ async def test_what_the_owner_does_not_collect_is_neither_read_nor_stored_nor_pu
         names += house.subscriber.state(SLUG)
         for reading in house.subscriber.by_id().values():
             names += reading
-        (fields,) = facts.query(house.store, "SELECT fields FROM reading WHERE kind = 'day_totals'")
-        names += json.loads(str(fields[0]))
+        ((fields,),) = facts.query(
+            house.store, "SELECT fields FROM reading WHERE kind = 'day_totals'"
+        )
+        names += json.loads(fields)
         assert not [name for name in names if any(word in str(name) for word in telling)]
         discovery = house.subscriber.discovered(SLUG)
         shown = [key for key, component in discovery.items() if "state_topic" in component]

@@ -1,5 +1,5 @@
-"""A real conversation, captured: the virtual watch synchronises over Bumble, whose own snooper writes
-down what passes between the host and its controller."""
+"""A real conversation, captured: the virtual watch synchronises over Bumble, whose own snooper
+writes down what passes between the host and its controller."""
 
 import asyncio
 import io

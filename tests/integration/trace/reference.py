@@ -1,11 +1,11 @@
 """tshark, as an independent reader of the same file."""
 
+import json
 import os
 import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -18,34 +18,31 @@ def wanted(program: str | None, name: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(missing, reason=f"{name} is not installed")
 
 
-class Pdu(NamedTuple):
-    """An attribute PDU as tshark shows it: opcode, handle if it names one, and its value."""
-
-    opcode: int
-    handle: int | None
-    value: str
-
-
-def att_pdus(path: Path) -> list[Pdu]:
-    """Every attribute PDU in order. A frame holds one at most in what we write."""
+def att_pdus(path: Path) -> list[bytes]:
+    """Every attribute PDU in order, whole."""
     assert TSHARK is not None
-    fields = ("btatt.opcode", "btatt.handle", "btatt.value")
-    arguments = [part for name in fields for part in ("-e", name)]
     done = subprocess.run(
-        [TSHARK, "-r", path, "-Y", "btatt", "-T", "fields", "-E", "occurrence=a", *arguments],
+        [TSHARK, "-r", path, "-Y", "btatt", "-T", "jsonraw", "-j", "btatt"],
         capture_output=True,
         text=True,
         check=True,
     )
-    pdus = []
-    for line in done.stdout.splitlines():
-        opcode, handles, value = line.split("\t")
-        # inferred handles stand behind those of the PDU itself
-        handle = int(handles.split(",")[0], 16) if handles else None
-        pdus.append(Pdu(int(opcode.split(",")[0], 16), handle, value))
-    return pdus
+    found: list[bytes] = []
+    for frame in json.loads(done.stdout):
+        raw = frame["_source"]["layers"]["btatt_raw"]
+        # one PDU is a list that begins with its bytes, several are a list of those
+        found.extend(bytes.fromhex(one[0]) for one in (raw if isinstance(raw[0], list) else [raw]))
+    return found
 
 
-def per_handle(pdus: list[Pdu]) -> Counter[int | None]:
-    """Notifications."""
-    return Counter(pdu.handle for pdu in pdus if pdu.opcode == 0x1B)
+def per_handle(path: Path) -> Counter[int]:
+    """Notifications, by tshark's own reading of their handles."""
+    assert TSHARK is not None
+    done = subprocess.run(
+        [TSHARK, "-r", path, "-Y", "btatt.opcode == 0x1b", "-T", "fields", "-e", "btatt.handle"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # handles that tshark infers stand behind that of the PDU
+    return Counter(int(line.split(",")[0], 16) for line in done.stdout.splitlines())

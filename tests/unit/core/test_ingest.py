@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gatewayd.core.ingest import Ingest, latest_values
+from gatewayd.core.ingest import Ingest
+from gatewayd.core.latest import latest_values
 from gatewayd.core.ports import KnownDevice
 from gatewayd.core.rows import row_of
 from gatewayd.core.timeline import Timeline

@@ -1,0 +1,1 @@
+"""Formats in which readings leave the store, for other programs."""
