@@ -6,8 +6,9 @@ of one day are pooled, and become segments that follow one another.
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from protocols.fitcloud.features import Feature, Features
 from protocols.fitcloud.messages.clock import day_stamp
@@ -26,11 +27,8 @@ _CHANGE: Final = struct.Struct(">IB")
 _STAGES: Final = MappingProxyType({1: Stage.DEEP, 2: Stage.LIGHT, 3: Stage.AWAKE, 4: Stage.REM})
 
 
-class _Point(NamedTuple):
-    """The state that ends at a time."""
-
-    at: int
-    stage: Stage
+_Point: TypeAlias = tuple[int, Stage]
+"""The state that ends at a time. A plain tuple: a month holds a thousand, and each is made once."""
 
 
 class _Segment(NamedTuple):
@@ -102,7 +100,7 @@ class _Samples(_Reader):
         ):
             stage = stages.get(code)
             if stage is not None and self._credible(at):
-                yield _Point(at, stage)
+                yield at, stage
 
 
 class _Changes(_Reader):
@@ -115,38 +113,49 @@ class _Changes(_Reader):
         self._stages = {0: Stage.AWAKE, **self._stages}
 
     def points(self, group: Group, start: DeviceTime) -> Iterator[_Point]:
-        if start <= self._latest:
-            yield _Point(start, Stage.AWAKE)
+        latest, stages = self._latest, self._stages
+        if start <= latest:
+            yield start, Stage.AWAKE
+        day, midnight = -1, None
         for raw, code in _CHANGE.iter_unpack(group.items):
-            stage = self._stages.get(code)
+            stage = stages.get(code)
             if stage is None:
                 continue
-            at = day_stamp(raw)
-            if at is None:
+            if raw >> 16 != day:
+                day = raw >> 16
+                midnight = day_stamp(day << 16)
+            if midnight is None:
                 self._tally.undated += 1
-            elif self._credible(at):
-                yield _Point(at, stage)
+                continue
+            at = midnight + (raw & 0xFFFF) * 60
+            if at <= latest:
+                yield at, stage
+            else:
+                self._tally.future += 1
 
 
 def _join_changes(points: Iterable[_Point]) -> list[_Segment]:
     """Between two points lies the state of the later one; a step back in time is not counted."""
     joined: list[_Segment] = []
-    last: int | None = None
+    begun, ends = 0, None
+    current = Stage.AWAKE
     for at, stage in points:
-        if last is not None and at < last:
-            continue
-        if last is not None and at > last:
-            if joined and joined[-1].stage is stage:
-                joined[-1] = joined[-1]._replace(end=at)
-            else:
-                joined.append(_Segment(last, at, stage))
-        last = at
+        if ends is None:
+            begun = ends = at
+        elif at > ends:
+            if stage is not current or begun == ends:
+                if begun < ends:
+                    joined.append(_Segment(begun, ends, current))
+                begun, current = ends, stage
+            ends = at
+    if ends is not None and begun < ends:
+        joined.append(_Segment(begun, ends, current))
     return joined
 
 
 def _join_samples(points: list[_Point]) -> list[_Segment]:
     """Samples of one state become a segment, whatever the gap; time awake at either end is cut."""
-    ordered = _trimmed(sorted(points, key=lambda point: point.at))
+    ordered = _trimmed(sorted(points, key=itemgetter(0)))
     closed: list[_Segment] = []
     current: _Segment | None = None
     for at, stage in ordered:
@@ -178,8 +187,8 @@ def _begin(closed: list[_Segment], start: int, stage: Stage) -> int:
 
 def _trimmed(points: list[_Point]) -> list[_Point]:
     first, last = 0, len(points)
-    while first < last and points[first].stage is Stage.AWAKE:
+    while first < last and points[first][1] is Stage.AWAKE:
         first += 1
-    while first < last and points[last - 1].stage is Stage.AWAKE:
+    while first < last and points[last - 1][1] is Stage.AWAKE:
         last -= 1
     return points[first:last]
