@@ -9,7 +9,7 @@ It lives as long as one connection:
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from protocols.model.time import Moment
 from protocols.session import Anomaly, Batch, Raise
@@ -43,3 +43,33 @@ class Observer(Protocol):
     def unread(self) -> Mapping[str, int]:
         """How many messages of each kind had a meaning that is not told, by the protocol's own
         names for them."""
+
+
+class Said(NamedTuple):
+    """One characteristic value on its way."""
+
+    to_device: bool
+    characteristic: str
+    data: bytes
+    at: Moment
+
+
+class Scrubber(Protocol):
+    """Takes out of one connection what is nobody's business: who, where, and every text.
+
+    Values keep their lengths and their order, and what protects them (check values) is made anew.
+    What is not known to be harmless is blanked. Scrubbing again changes nothing. No input raises,
+    and memory is bounded.
+    """
+
+    def opened(self, address: str | None) -> None:
+        """First input, as for `Observer.opened`."""
+
+    def take(self, said: Said) -> bool:
+        """The next value. False when the protocol does not use it; then it is left out."""
+
+    def close(self) -> None:
+        """No more will come."""
+
+    def next_said(self) -> Said | None:
+        """The next value that is fit to be shown, or None when it has to wait for others."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from protocols.observer import Observer
+from protocols.observer import Observer, Scrubber
 from protocols.session import Session, SessionSettings
 
 API: Final = 1
@@ -84,6 +84,9 @@ class ProtocolSpec:
 
     observe: Callable[[], Observer] | None = None
     """A fresh observer for one connection of a trace, where the protocol can read along."""
+
+    scrub: Callable[[], Scrubber] | None = None
+    """A fresh scrubber for one connection of a trace."""
 
     api: int = API
 

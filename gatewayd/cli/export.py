@@ -166,7 +166,7 @@ def _by_workout(
             file.buffer.write(content)
         written += 1
     without = f" ({left_out} without a GPS track left out)" if left_out else ""
-    return f"{written} workouts{without}"
+    return f"{written} {'workout' if written == 1 else 'workouts'}{without}"
 
 
 def _sports(store: "StoreReader") -> "Callable[[Activity], tuple[int, int]]":

@@ -116,7 +116,8 @@ def _report(error: BaseException) -> int:
         return error.exit_code
     if isinstance(error, GatewayError):
         sentences = (part.rstrip(".") for part in (error.summary, error.remedy) if part)
-        print(f"gatewayd: {'. '.join(sentences)}.", file=sys.stderr)
+        line = ". ".join(sentences)
+        print(f"gatewayd: {line}{'' if line.endswith('?') else '.'}", file=sys.stderr)
         return error.exit_code
     import traceback
 

@@ -83,7 +83,8 @@ async def record(plan: Plan, until: asyncio.Event, say: Say) -> None:
         await _until(_serve(plan, recorder, say), until, stop)
     finally:
         recorder.close()
-        say(f"{recorder.steps} entries recorded in {plan.out}")
+        count = recorder.steps
+        say(f"{count:,} entries recorded in {plan.out}" if count else "nothing was recorded")
     if faults:
         raise faults[0]
 
@@ -134,15 +135,21 @@ async def _serve(plan: Plan, recorder: FileRecorder, say: Say) -> None:
         spec = None if plan.listen else await _spec(plan, radio)
         link = await RecordingRadio(radio, recorder).connect(plan.address)
         try:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # `wait_for`, which libraries connect with, may have swallowed it
+                raise asyncio.CancelledError
             say(f"connected to {name}, recording into {plan.out}; Ctrl-C ends it")
+            wanted = asyncio.timeout(plan.duration_s)
             try:
-                async with asyncio.timeout(plan.duration_s):
+                async with wanted:
                     if spec is None:
                         await _listen(link, name)
                     else:
                         await _converse(plan, spec, link, name, say)
             except TimeoutError:
-                return  # the time that was wanted is over
+                if not wanted.expired():
+                    raise
         finally:
             await link.close()
 

@@ -50,6 +50,13 @@ def configure(parser: ArgumentParser) -> None:
         action="store_true",
         help="instead, print the table of handles that the trace itself shows",
     )
+    parser.add_argument(
+        "--scrub",
+        type=Path,
+        metavar="OUT",
+        help="instead, write a .gatt.jsonl that may be shown to others: without addresses, names,"
+        " user ids, texts and places",
+    )
     parser.set_defaults(execute=execute)
 
 
@@ -59,7 +66,10 @@ def execute(options: Namespace) -> int:
 
     with _opened(options.file) as stream:
         try:
-            _print(options, stream)
+            if options.scrub is None:
+                _print(options, stream)
+            else:
+                _scrub(options, stream)
         except (TraceError, TraceUnavailable) as error:
             raise type(error)(f"{options.file}: {error.summary}", error.remedy) from error
     return 0
@@ -86,6 +96,31 @@ def _print(options: Namespace, stream: BinaryIO) -> None:
                 write(f"{line}\n")
         # what was readable stands before the line that says what was not
         sys.stdout.flush()
+
+
+def _scrub(options: Namespace, stream: BinaryIO) -> None:
+    from dataclasses import replace
+
+    from gatewayd.trace.errors import TraceError, TraceUnavailable
+    from gatewayd.trace.replay import Replay
+    from gatewayd.trace.scrub import ScrubbedFile
+
+    settings = _settings(options)
+    try:
+        # never over something else: what is given away by mistake does not come back
+        out = options.scrub.open("x", encoding="utf-8")
+    except OSError as error:
+        raise TraceUnavailable(f"{options.scrub} cannot be written: {error.strerror}") from error
+    with out:
+        file = ScrubbedFile(out, settings.specs)
+        try:
+            for _ in Replay(replace(settings, specs=file.specs, with_att=False)).run(stream):
+                pass
+        finally:
+            file.close()
+            print(f"{file.values:,} values of {file.connections:,} connections: {options.scrub}")
+    if not file.values:
+        raise TraceError("it holds nothing of a protocol that can be scrubbed", "See --protocol")
 
 
 def _settings(options: Namespace) -> "ReplayOptions":

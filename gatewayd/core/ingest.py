@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from gatewayd.core.derived import last_night
 from gatewayd.core.latest import latest_values
 from gatewayd.core.ports import Broker, Committed, KnownDevice, Row, StateValue, Store
-from gatewayd.core.rows import row_of, settled
+from gatewayd.core.rows import row_of, settled, times_of
 from gatewayd.core.sleep import SEARCH_S, Session, night_of, sessions, undone
 from gatewayd.core.timeline import Timeline
 from gatewayd.logs import get_logger
@@ -85,7 +85,7 @@ class Ingest:
             before = known.get(stage.key)
             if before is not None:
                 nights.add(night_of(before))
-            known[stage.key] = stage if before is None else settled(stage, before)
+            known[stage.key] = stage if before is None else settled(stage, times_of(before))
         found = sessions((row for row in known.values() if night_of(row) in nights), naps=naps)
         rows = [session.row(self._timeline) for session in found]
         earlier = [

@@ -69,8 +69,9 @@ class Row:
     """A reading on its way into the store, with its times resolved.
 
     `key` identifies it among its device's readings of the kind. `start_utc_s`/`end_utc_s` are Unix
-    seconds; `utc_offset_s` is the owner's offset at the start. `values` is a JSON object of the
-    kind's own fields in a fixed order, so that equal values are equal text.
+    seconds; `utc_offset_s` is the owner's offset at the start, `end_offset_s` that at the end where
+    the device told the end by its clock (None: it told a duration, or nothing). `values` is a JSON
+    object of the kind's own fields in a fixed order, so that equal values are equal text.
     """
 
     kind: str
@@ -81,6 +82,7 @@ class Row:
     utc_offset_s: int
     values: str
     verified: bool
+    end_offset_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ def row_of(reading: Reading, timeline: Timeline) -> Row:
     start = kind.starts(reading)
     end = kind.ends(reading)
     start_utc_s = timeline.utc_s(start)
+    end_offset_s = None
     if end is None:
         end_utc_s = None
     elif kind.end is None:
@@ -30,6 +31,7 @@ def row_of(reading: Reading, timeline: Timeline) -> Row:
         end_utc_s = start_utc_s + end - start
     else:
         end_utc_s = timeline.utc_s(end)
+        end_offset_s = timeline.offset_s(end)
     return Row(
         kind=kind.name,
         key="|".join([str(reading[index]) for index in layout.key]),
@@ -39,22 +41,48 @@ def row_of(reading: Reading, timeline: Timeline) -> Row:
         utc_offset_s=timeline.offset_s(start),
         values=_encode(_values(reading, layout)),
         verified=reading.verified,
+        end_offset_s=end_offset_s,
     )
 
 
-def settled(row: Row, stored: Row) -> Row:
-    """What a reading that is told again is compared with, and becomes a revision of: itself, at the
-    time in UTC that its first delivery was given. The owner's zone may have changed since."""
-    return at_time(row, stored.start_utc_s, stored.utc_offset_s)
+class Times(NamedTuple):
+    """When a reading was, as its first delivery was resolved."""
+
+    start_utc_s: int
+    end_utc_s: int | None
+    utc_offset_s: int
+    end_offset_s: int | None
 
 
-def at_time(row: Row, start_utc_s: int, utc_offset_s: int) -> Row:
-    """The row, moved as a whole."""
-    if row.start_utc_s == start_utc_s and row.utc_offset_s == utc_offset_s:
+def times_of(row: Row) -> Times:
+    """As they are."""
+    return Times(row.start_utc_s, row.end_utc_s, row.utc_offset_s, row.end_offset_s)
+
+
+def settled(row: Row, first: Times) -> Row:
+    """A reading that is told again, at the time in UTC that it was given first. The owner's zone
+    may have changed since: the watch told the same time on its face then, which is in the key."""
+    if row.start_utc_s == first.start_utc_s and row.utc_offset_s == first.utc_offset_s:
         return row
-    moved_s = start_utc_s - row.start_utc_s
-    end = None if row.end_utc_s is None else row.end_utc_s + moved_s
-    return replace(row, start_utc_s=start_utc_s, end_utc_s=end, utc_offset_s=utc_offset_s)
+    end, end_offset = row.end_utc_s, row.end_offset_s
+    if end is not None:
+        if (
+            end_offset is not None
+            and first.end_utc_s is not None
+            and first.end_offset_s is not None
+            and end + end_offset == first.end_utc_s + first.end_offset_s
+        ):
+            end, end_offset = first.end_utc_s, first.end_offset_s
+        else:
+            end += first.start_utc_s - row.start_utc_s
+            end_offset = None if end_offset is None else first.utc_offset_s
+    return replace(
+        row,
+        start_utc_s=first.start_utc_s,
+        end_utc_s=end,
+        utc_offset_s=first.utc_offset_s,
+        end_offset_s=end_offset,
+    )
 
 
 def day_of(value: object) -> date:

@@ -49,6 +49,8 @@ class Session(NamedTuple):
             start_utc_s=self.start_utc_s,
             end_utc_s=self.end_utc_s,
             utc_offset_s=self.utc_offset_s,
+            # it follows from the stages, which keep their times
+            end_offset_s=None,
         )
 
 

@@ -15,8 +15,7 @@ second is where both are.
 
 When the owner's zone changes, readings from then on are resolved in the new one. Those that are
 stored keep their time in UTC, and are recognised when they come again, since the key is the time on
-the face (`gatewayd.core.rows.at_time`). A stage of sleep over a clock change that only one of the
-zones has lasts an hour more or less there, and is stored as a revision when it comes again.
+the face (`gatewayd.core.rows.settled`).
 """
 
 import os

@@ -15,14 +15,15 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from gatewayd.core.ports import KnownDevice, Outgoing, Row, Tally
-from gatewayd.core.rows import at_time
+from gatewayd.core.rows import Times, settled
 from gatewayd.store import outbox
 from protocols.model.catalog import Merge
 from protocols.session import Raw
 
 _INSERT = (
     "INSERT INTO reading (device, kind, key, revision, start_utc_s, end_utc_s, utc_offset_s,"
-    " fields, verified, merge, received_utc_s, raw) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " fields, verified, merge, received_utc_s, raw, end_offset_s)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (device, kind, key, revision) DO NOTHING"
 )
 
@@ -52,14 +53,14 @@ def merge(
         # most rows are new, so the attempt comes first: the index answers whether it was
         number = _insert(connection, device, row, revision, raw, received_utc_s)
         if number is None:
-            stored, start_utc_s, utc_offset_s, *said = connection.execute(
-                "SELECT revision, start_utc_s, utc_offset_s, fields, end_utc_s, verified"
-                " FROM reading"
+            stored, start_utc_s, utc_offset_s, end_offset_s, *said = connection.execute(
+                "SELECT revision, start_utc_s, utc_offset_s, end_offset_s, fields, end_utc_s,"
+                " verified FROM reading"
                 " WHERE device = ? AND kind = ? AND key = ? ORDER BY revision DESC LIMIT 1",
                 (device.number, row.kind, row.key),
             ).fetchone()
-            # the key holds the local time: another time in UTC means another zone, not a change
-            row = at_time(row, start_utc_s, utc_offset_s)  # noqa: PLW2901
+            first = Times(start_utc_s, said[1], utc_offset_s, end_offset_s)
+            row = settled(row, first)  # noqa: PLW2901 - what it counts for from here on
             if said == [row.values, row.end_utc_s, row.verified]:
                 duplicates += 1
                 continue
@@ -122,7 +123,7 @@ def between(
 ) -> Sequence[Row]:
     """Latest revisions that start in the half-open interval, in order of start, then key."""
     rows = connection.execute(
-        "SELECT key, merge, start_utc_s, end_utc_s, utc_offset_s, fields, verified"
+        "SELECT key, merge, start_utc_s, end_utc_s, utc_offset_s, fields, verified, end_offset_s"
         " FROM reading AS this"
         " WHERE device = :device AND kind = :kind"
         " AND start_utc_s >= :start AND start_utc_s < :end"
@@ -132,8 +133,8 @@ def between(
         {"device": device.number, "kind": kind, "start": start_utc_s, "end": end_utc_s},
     )
     return [
-        Row(kind, key, Merge(policy), start, end, utc_offset_s, fields, bool(verified))
-        for key, policy, start, end, utc_offset_s, fields, verified in rows
+        Row(kind, key, Merge(policy), start, end, offset_s, fields, bool(verified), end_offset_s)
+        for key, policy, start, end, offset_s, fields, verified, end_offset_s in rows
     ]
 
 
@@ -181,6 +182,7 @@ def _insert(
             row.merge,
             received_utc_s,
             raw,
+            row.end_offset_s,
         ),
     )
     return cursor.lastrowid if cursor.rowcount else None

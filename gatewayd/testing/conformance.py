@@ -17,7 +17,7 @@ import pytest
 
 from gatewayd import plugins
 from gatewayd.plugins import PluginRecord
-from gatewayd.testing.plugin import CONFORMANCE_MARK
+from gatewayd.testing.plugin import CONFORMANCE_MARK, UPDATE
 from gatewayd.testing.traces import TraceCase, is_trace
 from protocols.model.catalog import KINDS, kind_of
 from protocols.model.readings import Reading
@@ -30,6 +30,9 @@ from protocols.testing.rehearsal import Rehearsal, Spoilt
 from protocols.testing.vectors import BadVectors
 
 SEEDS: Final = range(8)
+CONNECTIONS: Final = 10
+"""Per seed: a session that hears nothing but noise soon hangs up."""
+
 BARE: Final = LinkFacts("C0:FF:EE:00:00:01", None, 20)
 """A link of which only the services are known."""
 
@@ -38,10 +41,11 @@ Check = Callable[[], None]
 
 def checks(session: pytest.Session) -> Iterator[pytest.Item]:
     """The tests of all protocols that are installed, in order of name."""
+    update = bool(session.config.getoption(UPDATE, default=False))
     root = _Group.from_parent(session, name="protocols", nodeid="protocols")
     for record in plugins.discover():
         group = _Group.from_parent(root, name=record.name)
-        for name, check in _checks(record):
+        for name, check in _checks(record, update=update):
             item: pytest.Item = _Check.from_parent(group, name=name, check=check)
             item.add_marker(CONFORMANCE_MARK)
             yield item
@@ -67,15 +71,22 @@ class _Check(pytest.Item):
     def repr_failure(
         self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None
     ) -> str:
-        if isinstance(excinfo.value, OutOfBounds | Spoilt):
-            return str(excinfo.value)
-        return str(super().repr_failure(excinfo))
+        error = excinfo.value
+        if isinstance(error, OutOfBounds | Spoilt):
+            return str(error)
+        if isinstance(error, pytest.fail.Exception):
+            return error.msg or ""
+        # in the protocol, most likely: its own frames are of use, the runner's are not
+        frames = excinfo.getrepr(
+            style="short", tbfilter=lambda info: info.traceback.cut(path=Path(__file__))
+        )
+        return f"{type(error).__name__}: {error}\n\n{frames}"
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         return self.path, None, self.nodeid
 
 
-def _checks(record: PluginRecord) -> Iterator[tuple[str, Check]]:
+def _checks(record: PluginRecord, *, update: bool) -> Iterator[tuple[str, Check]]:
     spec = record.spec
     if spec is None:
         yield (
@@ -88,7 +99,7 @@ def _checks(record: PluginRecord) -> Iterator[tuple[str, Check]]:
     family = _Family(spec)
     yield "can be used", family.describes_itself
     yield from family.vectors()
-    yield from family.traces()
+    yield from family.traces(update=update)
     for seed in SEEDS:
         yield f"a session bears noise[{seed}]", family.bound(family.session_bears_noise, seed)
     for seed in SEEDS:
@@ -130,10 +141,10 @@ class _Family:
             for case in cases:
                 yield f"vectors/{path.stem}/{case.vector.name}", _answered(case)
 
-    def traces(self) -> Iterator[tuple[str, Check]]:
+    def traces(self, *, update: bool) -> Iterator[tuple[str, Check]]:
         """A check per trace."""
         for path in self._traces():
-            yield f"traces/{path.name}", TraceCase(path).check
+            yield f"traces/{path.name}", TraceCase(path, update=update).check
 
     # --- for any protocol ---------------------------------------------------------------------
 
@@ -149,7 +160,10 @@ class _Family:
     def session_bears_noise(self, seed: int) -> None:
         """Whatever arrives."""
         facts, settings = self._stage()
-        heard = disturb(self._spec.open_session(settings), facts, seed).heard
+        heard = 0
+        for connection in range(CONNECTIONS):
+            session = self._spec.open_session(settings)
+            heard += disturb(session, facts, seed * CONNECTIONS + connection).heard
         if not heard:
             pytest.skip(
                 "it listens to nothing on a link of which only the services are known; its"
@@ -158,9 +172,10 @@ class _Family:
 
     def observer_bears_noise(self, seed: int) -> None:
         """Whatever it overhears."""
-        observe, characteristics = self._spec.observe, self._characteristics()
+        observe = self._spec.observe
         if observe is None:
             pytest.skip("it cannot read along with a trace (no `observe`)")
+        characteristics = self._characteristics()
         if not characteristics:
             pytest.skip("which characteristics it uses is not known without a `rehearsal`")
         overhear(observe(), characteristics, seed)

@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 from typing import Final, TypeVar
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pytest
 
@@ -133,6 +133,9 @@ class TraceCase:
         outcomes: list[Outcome] = []
         try:
             replay = Replay(self._options())
+        except (GatewayError, OSError, ZoneInfoNotFoundError) as error:
+            pytest.fail(f"{self.path}: {error}", pytrace=False)
+        try:
             with self.path.open("rb") as stream:
                 outcomes.extend(replay.run(stream))
         except TraceError as error:
@@ -146,13 +149,12 @@ class TraceCase:
         records = plugins.discover()
         name = self._protocol
         specs = plugins.ready(records) if name is None else (plugins.find(name, records),)
-        table = _beside(self.path, _TABLE_SUFFIX)
+        path = _beside(self.path, _TABLE_SUFFIX)
+        table = parse_table(path.read_text("utf-8").splitlines()) if path.exists() else Database()
         return ReplayOptions(
             specs=specs,
             forced=name is not None,
-            table=parse_table(table.read_text("utf-8").splitlines())
-            if table.exists()
-            else Database(),
+            table=table,
             timeline=Timeline(UTC if self._zone is None else ZoneInfo(self._zone)),
         )
 

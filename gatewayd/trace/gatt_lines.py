@@ -14,14 +14,15 @@ seconds after the start:
     {"t": 9.000, "op": "disconnected"}
 
 `dir` is `rx` for what the device sent (`notification`, `indication`, `read`) and `tx` for what was
-sent to it (`write`, `write_command`). Values are hex. Unknown members are ignored, unknown values
-of `op` are an error.
+sent to it (`write`, `write_command`). Values are hex. Where connections overlap, every line has
+its `"connection"`, a number (1 when it is missing); a `connected` line may have a `"device"` of its
+own. Unknown members are ignored, unknown values of `op` are an error.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from gatewayd.trace.errors import TraceError
@@ -31,7 +32,9 @@ from gatewayd.trace.record import Window, possible_time
 
 TYPE: Final = "gatt.jsonl"
 VERSION: Final = 1
+_UNIX: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_LINE_BYTES: Final = 4 * MAX_VALUE_BYTES
+MAX_CONNECTIONS: Final = 65_536
 _MAX_SERVICES: Final = 1024
 _MAX_SECONDS: Final = 10**10
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
@@ -61,6 +64,8 @@ class GattLine(NamedTuple):
     uuid: str = ""
     data: bytes = b""
     connected: bool = False
+    connection: int = 1
+    device: str | None = None
 
 
 def encode_header(header: GattHeader, notice: str | None = None) -> str:
@@ -71,7 +76,7 @@ def encode_header(header: GattHeader, notice: str | None = None) -> str:
     if header.device is not None:
         row["device"] = header.device
     if header.started_ns is not None:
-        started = datetime.fromtimestamp(header.started_ns / 10**9, UTC)
+        started = _UNIX + timedelta(microseconds=header.started_ns // 1000)
         row["started"] = started.isoformat(timespec="microseconds")
     if header.services:
         row["services"] = header.services
@@ -83,9 +88,13 @@ def encode_line(line: GattLine, started_ns: int) -> str:
     row: dict[str, object] = {"t": round(((line.at_ns or started_ns) - started_ns) / 10**9, 6)}
     if line.operation is None:
         row["op"] = "connected" if line.connected else "disconnected"
+        if line.device is not None:
+            row["device"] = line.device
     else:
         row["dir"] = "tx" if line.operation in TO_DEVICE else "rx"
         row |= {"op": line.operation, "uuid": line.uuid, "value": line.data.hex()}
+    if line.connection != 1:
+        row["connection"] = line.connection
     return _encode(row)
 
 
@@ -145,7 +154,8 @@ def _time_ns(text: str) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise TraceError("the header's start is no time") from error
-    return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 10**6) * 1000
+    since = moment.replace(tzinfo=moment.tzinfo or UTC) - _UNIX
+    return since // timedelta(microseconds=1) * 1000
 
 
 def _line(row: Mapping[str, object], header: GattHeader, number: int) -> GattLine:
@@ -153,9 +163,18 @@ def _line(row: Mapping[str, object], header: GattHeader, number: int) -> GattLin
     if not isinstance(after, int | float) or not abs(after) < _MAX_SECONDS:
         raise TraceError(f"line {number} has no time")
     at_ns = possible_time((header.started_ns or 0) + round(after * 10**6) * 1000)
-    operation = row.get("op")
+    operation, connection = row.get("op"), row.get("connection", 1)
+    if not isinstance(connection, int) or not 0 < connection < MAX_CONNECTIONS:
+        raise TraceError(f"line {number} has no possible connection")
     if operation in ("connected", "disconnected"):
-        return GattLine(at_ns, None, connected=operation == "connected")
+        device = row.get("device")
+        return GattLine(
+            at_ns,
+            None,
+            connected=operation == "connected",
+            connection=connection,
+            device=device.upper() if isinstance(device, str) else None,
+        )
     uuid, value = row.get("uuid"), row.get("value")
     try:
         known = Operation(str(operation))
@@ -165,4 +184,4 @@ def _line(row: Mapping[str, object], header: GattHeader, number: int) -> GattLin
     full = full_uuid(uuid) if isinstance(uuid, str) else None
     if full is None:
         raise TraceError(f"line {number} has no UUID")
-    return GattLine(at_ns, known, full, data)
+    return GattLine(at_ns, known, full, data, connection=connection)

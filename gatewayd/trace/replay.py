@@ -13,7 +13,7 @@ from gatewayd.trace.errors import TraceError
 from gatewayd.trace.files import open_trace
 from gatewayd.trace.gatt import TO_DEVICE, Database, Operation, Value
 from gatewayd.trace.gatt_lines import GattLine, GattTrace
-from gatewayd.trace.hci import HciFollower
+from gatewayd.trace.hci import MAX_CONNECTIONS, HciFollower
 from gatewayd.trace.ll import AirFollower
 from gatewayd.trace.outcome import (
     AnomalySeen,
@@ -116,16 +116,20 @@ class Replay:
 
     def _lines(self, trace: GattTrace) -> Iterator[None]:
         header = trace.header
-        talk: Talk | None = None
+        talks: dict[int, Talk] = {}
         for line in trace.lines:
             self._packets += 1
             self._last_ns = line.at_ns or self._last_ns
+            talk = talks.get(line.connection)
             if talk is not None and line.operation is None:
-                self.closed(talk.connection, line.at_ns)
+                self.closed(talks.pop(line.connection).connection, line.at_ns)
                 talk = None
             if talk is None and (line.operation is not None or line.connected):
-                began = Connection(0, 0, header.device, None, Role.CENTRAL, line.at_ns)
-                talk = self._begin(began)
+                if len(talks) >= MAX_CONNECTIONS:
+                    self.closed(talks.pop(next(iter(talks))).connection, line.at_ns)
+                device = line.device or header.device
+                began = Connection(0, line.connection, device, None, Role.CENTRAL, line.at_ns)
+                talk = talks[line.connection] = self._begin(began)
                 services = enumerate(header.services, 1)
                 talk.peer.server.database.services = {at: (at, uuid) for at, uuid in services}
             if talk is not None and line.operation is not None:
@@ -223,7 +227,8 @@ class Replay:
                 self._anomaly(AnomalySeen(talk.connection, at_ns, spec.name, kind, what))
                 continue
             observer = spec.observe()
-            observer.opened(side.address, self._moment(at_ns))
+            began_ns = talk.connection.began_ns
+            observer.opened(side.address, self._moment(at_ns if began_ns is None else began_ns))
             side.observers[spec.name] = observer
 
     def _collect(self, talk: Talk, name: str, side: Side, at_ns: int | None) -> None:

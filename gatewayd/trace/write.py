@@ -8,7 +8,7 @@ for words. What has passed is in the file at once: a recording outlives the proc
 import os
 import struct
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -255,13 +255,16 @@ _PUSHED_OR_SENT: Final = {
 
 
 class GattEncoder:
-    """`.gatt.jsonl`. It has no word for a subscription, nor for the answer to a write."""
+    """`.gatt.jsonl`. It has no word for a subscription, nor for the answer to a write. What is
+    asked of a characteristic that the device lacks was never sent, and is no line."""
 
     def __init__(self) -> None:
         self._started_ns = 0
+        self._known: Container[str] = ()
 
     def begin(self, facts: LinkFacts, at_ns: int) -> bytes:
         """The header with its notice, and the connection."""
+        self._known = facts.characteristics
         # the header tells microseconds
         self._started_ns = at_ns // 1000 * 1000
         header = GattHeader(facts.address, self._started_ns, tuple(sorted(facts.services)))
@@ -271,7 +274,7 @@ class GattEncoder:
     def step(self, step: Step) -> bytes:
         """A line for each value."""
         operation = _operation(step)
-        if operation is None:
+        if operation is None or step.characteristic not in self._known:
             return b""
         return self._line(GattLine(step.at_ns, operation, step.characteristic, step.data))
 

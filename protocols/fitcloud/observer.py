@@ -10,19 +10,14 @@ from typing import Final
 
 from protocols.errors import RemoteProtocolError
 from protocols.fitcloud import commands as c
-from protocols.fitcloud.cipher import Cipher
 from protocols.fitcloud.connect import CONFIRMATION_TIMEOUT_S
 from protocols.fitcloud.features import Features
 from protocols.fitcloud.frame import (
-    FLAG_ENCRYPTED,
-    HEADER_SIZE,
     Packet,
     decode_ack,
-    decode_header,
     decode_packets,
 )
 from protocols.fitcloud.measure_watch import MeasureWatch
-from protocols.fitcloud.messages.auth import USER_ID_BYTES
 from protocols.fitcloud.messages.battery import Battery, decode_battery
 from protocols.fitcloud.messages.clock import decode_ts4
 from protocols.fitcloud.messages.configuration import Configuration, decode_configuration
@@ -30,6 +25,7 @@ from protocols.fitcloud.messages.event import EventKind, decode_event
 from protocols.fitcloud.messages.limits import Limits
 from protocols.fitcloud.messages.push_events import decode_push
 from protocols.fitcloud.messages.totals import decode_daily_hrv, decode_resting, decode_totals
+from protocols.fitcloud.passive_cipher import Keys
 from protocols.fitcloud.plan import BLOOD_PRESSURE, ECG, SLEEP, SPORT, STEPS
 from protocols.fitcloud.raw_stream import ITEM_ENDING, RawStream
 from protocols.fitcloud.receiver import Incoming, Receiver
@@ -67,9 +63,7 @@ class FitCloudObserver:
         self._watch = Receiver()
         self._host = Receiver()
         self._raw: RawStream | None = None
-        self._address: str | None = None
-        self._user_id: str | None = None
-        self._host_cipher: _HostCipher | None = None
+        self._keys = Keys(self._watch, self._host)
         self._now = Moment(0.0, DeviceTime(0))
         self._ahead_s: int | None = None
         self._configuration: Configuration | None = None
@@ -83,7 +77,7 @@ class FitCloudObserver:
 
     def opened(self, address: str | None, at: Moment) -> None:
         """The address is a part of the key of encrypted frames."""
-        self._address = address
+        self._keys.address = address
         self._now = at
 
     def written(self, characteristic: str, data: bytes, at: Moment) -> bool:
@@ -91,10 +85,7 @@ class FitCloudObserver:
         if characteristic != c.WRITE:
             return False
         self._now = at
-        if not self._host.collecting:
-            self._unlock(data)
-            if self._host_cipher is not None:
-                self._host_cipher.chunk_size = max(HEADER_SIZE + 1, len(data))
+        self._keys.before(data, to_watch=True)
         self._take("host", self._host.tick(at.seconds))
         for message in self._messages("host", self._host.feed(data, at.seconds)):
             try:
@@ -111,7 +102,7 @@ class FitCloudObserver:
         if self._raw is not None:
             self._samples(self._raw, data)
             return True
-        self._unlock(data)
+        self._keys.before(data, to_watch=False)
         self._take("watch", self._watch.tick(at.seconds))
         for message in self._messages("watch", self._watch.feed(data, at.seconds)):
             self._hear(message)
@@ -167,7 +158,7 @@ class FitCloudObserver:
     def _asks(self, message: Packet) -> None:
         match message[:2]:
             case c.LOGIN | c.BIND:
-                self._identified(message.value)
+                self._keys.identified(message.value)
                 if message[:2] == c.BIND:
                     self._seen.append(Raise(ConfirmationNeeded(CONFIRMATION_TIMEOUT_S)))
             case c.SET_TIME:
@@ -180,26 +171,6 @@ class FitCloudObserver:
                 self._publish(self._measure.asked(message.value, self._clock()))
             case _:
                 pass
-
-    def _identified(self, value: bytes) -> None:
-        """The user id in a login or a bind, which are never encrypted."""
-        user_id = value[:USER_ID_BYTES].rstrip(b"\0")
-        if user_id.isascii() and user_id.decode("ascii") != self._user_id:
-            self._user_id = user_id.decode("ascii")
-            self._watch.cipher = self._host.cipher = self._host_cipher = None
-
-    def _unlock(self, data: bytes) -> None:
-        """Make the keys, of user id and address, at the first frame that needs them."""
-        if (
-            self._user_id is None
-            or self._address is None
-            or self._host_cipher is not None
-            or not (header := decode_header(data))
-            or not header.flags & FLAG_ENCRYPTED
-        ):
-            return
-        self._watch.cipher = Cipher(self._user_id, self._address)
-        self._host.cipher = self._host_cipher = _HostCipher(self._user_id, self._address)
 
     # --- the watch ----------------------------------------------------------------------------
 
@@ -377,13 +348,3 @@ class FitCloudObserver:
         if self._ahead_s is None:
             return None
         return DeviceTime(self._clock() + CLOCK_TOLERANCE_S)
-
-
-class _HostCipher(Cipher):
-    """The host's half: its keystream begins anew with each write, the size of the first of which
-    shows where (§2.5)."""
-
-    chunk_size = HEADER_SIZE + 1
-
-    def decrypt(self, body: bytes, sequence: int) -> bytes:
-        return self.encrypt(body, sequence, self.chunk_size)

@@ -5,6 +5,7 @@ from typing import Final
 from protocols.fitcloud.commands import SERVICE
 from protocols.fitcloud.fit_sports import FIT_SPORT
 from protocols.fitcloud.observer import FitCloudObserver
+from protocols.fitcloud.scrub import FitCloudScrubber
 from protocols.fitcloud.session import FitCloudSession
 from protocols.session import Session, SessionSettings
 from protocols.spec import Advertisement, Match, ProtocolSpec
@@ -54,4 +55,5 @@ SPEC: Final = ProtocolSpec(
     conformance="protocols.fitcloud.conformance",
     fit_sports=FIT_SPORT,
     observe=FitCloudObserver,
+    scrub=FitCloudScrubber,
 )

@@ -28,7 +28,7 @@ from protocols.model.catalog import Category
 from protocols.model.consent import all_permitted, wholly_permitted
 from protocols.model.events import SyncFinished, SyncProgress, SyncStarted
 from protocols.model.readings import BloodPressure, DayTotals, Workout
-from protocols.model.time import DeviceTime
+from protocols.model.time import DAY_S, DeviceTime
 from protocols.procedure import RESPONSE_TIMEOUT_S, Procedure, ask, emit, expect, persist, tell
 from protocols.session import Anomaly, AnomalyKind, Batch, Raise, Raw
 
@@ -40,6 +40,10 @@ MAX_BARREN: Final = 64
 
 CLOCK_TOLERANCE_S: Final = 15 * 60
 """How far a record may be ahead of our clock; the vendor uses the same margin."""
+
+NEW_DAY_AFTER_S: Final = 60
+"""Running totals have no date. So soon after midnight they may still be yesterday's, on a watch
+whose clock is a moment behind; the next synchronisation tells today's."""
 
 _KIND_IN_RAW: Final = {
     DAY_TOTALS: DayTotals,
@@ -177,8 +181,11 @@ def _expect_no_ecg() -> Procedure[None]:
 def _synchronise_item(item: Item, context: SyncContext, progress: _Progress) -> Procedure[None]:
     if item.type_id == DAY_TOTALS:
         reply = yield from _request(c.DAY_TOTALS, c.DAY_TOTALS_REPLY, "day totals")
-        totals = decode_totals(reply.value)
-        decoded = Decoded(() if totals is None else (totals.reading(context.clock()),), ())
+        totals, now = decode_totals(reply.value), context.clock()
+        if totals is None or now % DAY_S < NEW_DAY_AFTER_S:
+            decoded = Decoded(())
+        else:
+            decoded = Decoded((totals.reading(now),))
         yield from _keep(item, reply.value, decoded, context, progress)
     elif item.type_id == RESTING_HEART_RATE:
         reply = yield from _request(

@@ -89,13 +89,17 @@ class Duets:
         choose: Callable[[Sequence[Action]], Action] = in_order,
         auto_confirm: bool = True,
     ) -> Duet:
-        """A session against a peripheral: the fixture `virtual_watch` and its facts unless told
-        otherwise. The other arguments are those of `protocols.testing.duet.Duet`."""
-        watch = self._watch() if peripheral is None or facts is None else None
+        """A session against a peripheral with the facts of its link, or else against the fixture
+        `virtual_watch`. The other arguments are those of `protocols.testing.duet.Duet`."""
+        if peripheral is None:
+            peripheral = watch = self._watch()
+            facts = facts or facts_of(watch)
+        elif facts is None:
+            raise TypeError("a duet with a peripheral of yours needs the facts of its link")
         duet = Duet(
             session,
-            peripheral or _given(watch),
-            facts or facts_of(_given(watch)),
+            peripheral,
+            facts,
             start=start or self._start,
             choose=choose,
             auto_confirm=auto_confirm,
@@ -104,11 +108,11 @@ class Duets:
         return duet
 
     def finish(self) -> None:
-        """Fails when a peripheral was told to forget what was not durable."""
+        """Raises AssertionError when a peripheral was told to forget what was not durable."""
         early = [erasure for duet in self._made for erasure in duet.early_erasures]
         if early:
             told = ", ".join(f"{item.size} bytes of kind {item.kind}" for item in early)
-            pytest.fail(f"told to forget before it was durable: {told}", pytrace=False)
+            raise AssertionError(f"told to forget before it was durable: {told}")
 
 
 def facts_of(watch: VirtualWatch, *, write_size: int = WRITE_SIZE) -> LinkFacts:
@@ -130,9 +134,3 @@ def _allowed(names: frozenset[str]) -> Property:
     for name in names:
         allowed |= Property[name.upper().replace("-", "_")]
     return allowed
-
-
-def _given(watch: VirtualWatch | None) -> VirtualWatch:
-    if watch is None:
-        raise TypeError("a duet has a peripheral and the facts of its link, or neither")
-    return watch

@@ -74,8 +74,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """A test that passed has to have come to its end, too."""
     result = yield
-    for finish in pyfuncitem.stash.get(_ENDINGS, []):
-        finish()
+    faults = (_fault(finish) for finish in pyfuncitem.stash.get(_ENDINGS, []))
+    found = next((fault for fault in faults if fault is not None), None)
+    if found is not None:  # what is wrong says it all; where it was found is no help
+        pytest.fail(found, pytrace=False)
     return result
 
 
@@ -200,3 +202,11 @@ def _names(mark: pytest.Mark) -> Iterable[str]:
 
 def _at_the_end(request: pytest.FixtureRequest, finish: Callable[[], None]) -> None:
     request.node.stash.setdefault(_ENDINGS, []).append(finish)
+
+
+def _fault(finish: Callable[[], None]) -> str | None:
+    try:
+        finish()
+    except AssertionError as error:
+        return str(error)
+    return None

@@ -55,9 +55,9 @@ def fetched(opened: Open, rehearsal: Rehearsal) -> tuple[Reading, ...]:
     error = _carry_out(duet, rehearsal)
     if error is not None:
         raise Spoilt(f"an undisturbed conversation failed: {error!r}")
+    _expect_no_early_erasure(duet, "an undisturbed conversation")
     if not duet.readings:
         raise Spoilt("an undisturbed conversation yields no reading")
-    _expect_no_early_erasure(duet, "an undisturbed conversation")
     return tuple(duet.readings)
 
 

@@ -24,6 +24,9 @@ OFFSET_S = (5 * 60 + 45) * 60
 PER_CONNECTION = frozenset({"battery", "day_totals"})
 """Read anew with each connection, at times of the gateway's own clock."""
 
+BESIDE = PER_CONNECTION | {"sleep_session"}
+"""Those, and what the gateway works out by itself."""
+
 _STATUS = {"deep": 1, "light": 2, "awake": 3, "rem": 4}
 _EPOCH = datetime(1970, 1, 1)
 
@@ -52,7 +55,7 @@ def published(payloads: Iterable[Mapping[str, object]]) -> Counter[Fact]:
             payload,
         )
         for payload in payloads
-        if payload["kind"] not in PER_CONNECTION
+        if payload["kind"] not in BESIDE
     )
 
 
@@ -61,7 +64,7 @@ def stored(path: Path) -> Counter[Fact]:
     rows = query(path, "SELECT kind, start_utc_s, end_utc_s, utc_offset_s, fields FROM reading")
     facts: Counter[Fact] = Counter()
     for kind, start, end, offset, fields in rows:
-        if kind in PER_CONNECTION:
+        if kind in BESIDE:
             continue
         at = _EPOCH + timedelta(seconds=start + offset)
         until = None if end is None else _EPOCH + timedelta(seconds=end + offset)

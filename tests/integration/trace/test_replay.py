@@ -210,3 +210,34 @@ def test_a_mutated_trace_gives_readings_or_anomalies_and_nothing_else(captured: 
         for _ in range(dice.randrange(1, 40)):
             data[dice.randrange(16, len(data))] = dice.randrange(256)
         replayed(bytes(data), with_att=True)
+
+
+def test_a_scrubbed_trace_tells_the_same_readings_and_nobodys_name(
+    trace: Path, tmp_path: Path, captured: Capture
+) -> None:
+    once, twice = tmp_path / "once.gatt.jsonl", tmp_path / "twice.gatt.jsonl"
+    assert command(trace, "--scrub", once).returncode == 0
+    text = once.read_text("utf-8")
+    assert captured.address not in text
+    assert USER not in text
+    assert USER.encode().hex() not in text
+    readings = [seen.reading for seen in of(ReadingSeen, told(once.read_bytes()))]
+    assert Counter(readings) == Counter(captured.readings)
+    assert command(once, "--scrub", twice).returncode == 0
+    assert twice.read_bytes() == once.read_bytes()
+
+
+def test_a_scrubbed_trace_is_never_written_over_another_file(trace: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.write_text("precious", "utf-8")
+    done = command(trace, "--scrub", out)
+    assert done.returncode == 74
+    assert out.read_text("utf-8") == "precious"
+
+
+def test_a_trace_of_which_nothing_can_be_scrubbed_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.btsnoop"
+    path.write_bytes(w.btsnoop([], 1002))
+    done = command(path, "--scrub", tmp_path / "out")
+    assert done.returncode == 65
+    assert done.stderr.count("\n") == 1

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.core.derived import SLEEP_MEASURES, last_night
-from gatewayd.core.sleep import sessions
 from gatewayd.core.ports import Row, StateValue
+from gatewayd.core.sleep import sessions
 from protocols.model.catalog import Merge
 from protocols.model.readings import Stage
 

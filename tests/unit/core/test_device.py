@@ -12,7 +12,7 @@ from gatewayd.core.device import REFUSALS, Device, Watch
 from gatewayd.core.ingest import Ingest
 from gatewayd.core.ports import KnownDevice
 from gatewayd.core.timeline import Timeline
-from gatewayd.errors import BondRefused, LinkLost, ProtocolMismatch, StoreFull
+from gatewayd.errors import BondRefused, ClockNotSet, LinkLost, ProtocolMismatch, StoreFull
 from protocols.errors import (
     DeviceRefused,
     LinkClosed,
@@ -254,3 +254,12 @@ async def test_it_ends_when_asked_even_if_the_radio_forgets_the_cancellation(
     assert task.cancelled()
     assert stage.link.closed
     assert stage.session.inputs == []
+
+
+async def test_no_watch_is_connected_by_a_clock_that_was_never_set(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time", lambda: 60.0)
+    with pytest.raises(ClockNotSet):
+        await stage.device.serve(stage.up)
+    assert not stage.radio.connecting.is_set()

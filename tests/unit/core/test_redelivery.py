@@ -1,4 +1,4 @@
-"""What comes again is recognised: after a lost acknowledgement, in another order, in another zone."""
+"""What comes again is recognised: in another order, in another portion, in another zone."""
 
 import asyncio
 import json
@@ -123,6 +123,23 @@ async def test_a_revision_after_travel_keeps_the_day_where_it_was(tmp_path: Path
     assert [json.loads(one.values)["steps"] for one in broker.offered] == [10, 20]
     assert {one.utc_offset_s for one in broker.offered} == {7_200}
     assert len({one.start_utc_s for one in broker.offered}) == 1
+
+
+async def test_a_stage_over_a_clock_change_is_known_again_where_there_was_none(
+    tmp_path: Path,
+) -> None:
+    store = await SqliteStore.open(tmp_path / "store.db")
+    watch = await store.know("aa:bb", "alice", "fitcloud")
+    broker = FakeBroker()
+    night = device_time(2026, 10, 25)
+    for zone, minutes in (("Europe/Berlin", 240), ("Asia/Tokyo", 240), ("Asia/Tokyo", 250)):
+        stage = SleepStage(night, DeviceTime(night + minutes * 60), Stage.DEEP, night)
+        ingest = Ingest(store, broker, watch, Timeline(ZoneInfo(zone)), ALL, lambda: 1.5)
+        await ingest.take(Batch((stage,)))
+    await store.close()
+    stages = [one for one in broker.offered if one.kind == "sleep_stage"]
+    assert [(one.end_utc_s or 0) - one.start_utc_s for one in stages] == [18_000, 15_000]
+    assert len({one.start_utc_s for one in stages}) == 1
 
 
 def test_a_duration_is_time_that_passed_even_over_a_clock_change() -> None:

@@ -38,7 +38,7 @@ from protocols.model.readings import (
     StepInterval,
     Workout,
 )
-from protocols.model.time import DeviceTime
+from protocols.model.time import DAY_S, DeviceTime, Moment
 from protocols.session import Anomaly, AnomalyKind, Commit, Raise
 from protocols.testing.playbook import START, Playbook
 from protocols.testing.virtual_watch import MODERN
@@ -511,3 +511,19 @@ def test_totals_hold_what_is_permitted_and_their_bytes_only_if_all_is(
     assert (batch.raw is not None) == kept
     play.committed(totals).confirm()
     finished(play, 1, 0)
+
+
+@pytest.mark.parametrize(("second", "dated"), [(0, False), (59, False), (60, True)])
+def test_totals_so_soon_after_midnight_may_be_yesterdays_and_are_given_no_day(
+    second: int, dated: bool
+) -> None:
+    midnight = DeviceTime(START.local - START.local % DAY_S)
+    with Playbook[Packet](Moment(START.seconds, DeviceTime(midnight + second))) as play:
+        begin(play, waiting=0).wrote(TOTALS_REQUEST).reply(TOTALS_REPLY)
+        batch = commit(play).batch
+        assert batch.raw is not None  # the bytes are kept either way
+        assert [one.day for one in batch.readings if isinstance(one, DayTotals)] == (
+            [midnight] if dated else []
+        )
+        play.committed(*batch.readings).confirm()
+        finished(play, int(dated), 0)
