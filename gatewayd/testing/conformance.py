@@ -25,13 +25,14 @@ from protocols.session import LinkFacts, SessionSettings
 from protocols.spec import ENTRY_POINTS, ProtocolSpec
 from protocols.testing import rehearsal as rehearse
 from protocols.testing.cases import VectorCase, vector_cases
-from protocols.testing.noise import OutOfBounds, disturb, overhear
+from protocols.testing.noise import OutOfBounds, disturb, overhear, scrub
 from protocols.testing.rehearsal import Rehearsal, Spoilt
 from protocols.testing.vectors import BadVectors
 
 SEEDS: Final = range(8)
-CONNECTIONS: Final = 10
-"""Per seed: a session that hears nothing but noise soon hangs up."""
+ENOUGH: Final = 250
+CONNECTIONS: Final = 20
+"""How much noise a session has to hear per seed, and how often it may hang up until it did."""
 
 BARE: Final = LinkFacts("C0:FF:EE:00:00:01", None, 20)
 """A link of which only the services are known."""
@@ -39,23 +40,27 @@ BARE: Final = LinkFacts("C0:FF:EE:00:00:01", None, 20)
 Check = Callable[[], None]
 
 
-def checks(session: pytest.Session) -> Iterator[pytest.Item]:
-    """The tests of all protocols that are installed, in order of name."""
-    update = bool(session.config.getoption(UPDATE, default=False))
-    root = _Group.from_parent(session, name="protocols", nodeid="protocols")
-    for record in plugins.discover():
-        group = _Group.from_parent(root, name=record.name)
-        for name, check in _checks(record, update=update):
-            item: pytest.Item = _Check.from_parent(group, name=name, check=check)
-            item.add_marker(CONFORMANCE_MARK)
-            yield item
+class Protocols(pytest.Collector):
+    """All protocols that are installed, in order of name."""
+
+    def collect(self) -> Iterator[pytest.Collector]:
+        """A collector for each."""
+        for record in plugins.discover():
+            yield _Protocol.from_parent(self, name=record.name, record=record)
 
 
-class _Group(pytest.Collector):
-    """A place in the tree. What is in it is handed over by `checks`."""
+class _Protocol(pytest.Collector):
+    """What has to hold for one protocol."""
 
-    def collect(self) -> list[pytest.Item | pytest.Collector]:
-        return []
+    def __init__(self, *, record: PluginRecord, **parts: object) -> None:
+        super().__init__(**parts)  # type: ignore[arg-type]
+        self._record = record
+        self.add_marker(CONFORMANCE_MARK)
+
+    def collect(self) -> Iterator[pytest.Item]:
+        update = bool(self.config.getoption(UPDATE, default=False))
+        for name, check in _checks(self._record, update=update):
+            yield _Check.from_parent(self, name=name, check=check)
 
 
 class _Check(pytest.Item):
@@ -104,6 +109,8 @@ def _checks(record: PluginRecord, *, update: bool) -> Iterator[tuple[str, Check]
         yield f"a session bears noise[{seed}]", family.bound(family.session_bears_noise, seed)
     for seed in SEEDS:
         yield f"an observer bears noise[{seed}]", family.bound(family.observer_bears_noise, seed)
+    for seed in SEEDS:
+        yield f"a scrubber bears noise[{seed}]", family.bound(family.scrubber_bears_noise, seed)
     yield "any split yields the same", family.any_split
     yield "nothing is erased before confirm", family.nothing_erased_early
     for seed in SEEDS:
@@ -162,6 +169,8 @@ class _Family:
         facts, settings = self._stage()
         heard = 0
         for connection in range(CONNECTIONS):
+            if heard >= ENOUGH:
+                break
             session = self._spec.open_session(settings)
             heard += disturb(session, facts, seed * CONNECTIONS + connection).heard
         if not heard:
@@ -175,10 +184,16 @@ class _Family:
         observe = self._spec.observe
         if observe is None:
             pytest.skip("it cannot read along with a trace (no `observe`)")
-        characteristics = self._characteristics()
-        if not characteristics:
-            pytest.skip("which characteristics it uses is not known without a `rehearsal`")
-        overhear(observe(), characteristics, seed)
+        if not overhear(observe(), self._known_characteristics(), seed).heard:
+            pytest.fail("it takes no value of its own characteristics", pytrace=False)
+
+    def scrubber_bears_noise(self, seed: int) -> None:
+        """Whatever it has to clean."""
+        make = self._spec.scrub
+        if make is None:
+            pytest.skip("it cannot scrub a trace (no `scrub`)")
+        if not scrub(make, self._known_characteristics(), seed):
+            pytest.fail("it takes no value of its own characteristics", pytrace=False)
 
     def kinds_are_known(self) -> None:
         """Every reading that its traces, its rehearsal or mere noise yield has a row."""
@@ -253,6 +268,12 @@ class _Family:
             return found.facts, found.settings
         facts = LinkFacts(BARE.address, None, BARE.write_size, self._spec.services)
         return facts, SessionSettings("conformance@example.org")
+
+    def _known_characteristics(self) -> tuple[str, ...]:
+        found = self._characteristics()
+        if not found:
+            pytest.skip("which characteristics it uses is not known without a `rehearsal`")
+        return found
 
     def _find_characteristics(self) -> tuple[str, ...]:
         facts, settings = self._stage()

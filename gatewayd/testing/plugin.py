@@ -99,9 +99,10 @@ def pytest_collection_modifyitems(
 ) -> None:
     """Conformance comes before the selection by -k and -m."""
     if config.getoption(CONFORMANCE, default=False):
-        from gatewayd.testing.conformance import checks
+        from gatewayd.testing.conformance import Protocols
 
-        items.extend(checks(session))
+        root = Protocols.from_parent(session, name="protocols", nodeid="protocols")
+        items.extend(session.genitems(root))
 
 
 # --- fixtures ---------------------------------------------------------------------------------

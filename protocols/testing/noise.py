@@ -1,12 +1,12 @@
 """Random bytes against any protocol: what arrives may be nonsense, the answer may not.
 
-A session or an observer that is fed noise raises nothing but `RemoteProtocolError`, answers each
-input with a bounded number of effects, writes no more than a write takes, waits for something at a
-later time than now, and keeps a bounded amount of memory.
+A session, an observer or a scrubber that is fed noise raises nothing but `RemoteProtocolError` (the
+latter two: nothing), answers each input with a bounded number of effects, writes no more than a
+write takes, waits for something at a later time than now, and keeps a bounded amount of memory.
 """
 
 import tracemalloc
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
@@ -15,7 +15,7 @@ from typing import Final
 from protocols.errors import LinkClosed, RemoteProtocolError
 from protocols.model.readings import Reading
 from protocols.model.time import DeviceTime, Moment
-from protocols.observer import Observer
+from protocols.observer import Observer, Said, Scrubber
 from protocols.session import (
     Batch,
     Close,
@@ -38,6 +38,7 @@ MAX_IDLE_TICKS: Final = 1000
 """Deadlines in a row that do not lie in the future."""
 
 _LARGEST_VALUE: Final = 512
+_CEILINGS: Final = tuple(bytes(n % ceiling for n in range(256)) for ceiling in (2, 16, 256, 256))
 _START: Final = Moment(100.0, DeviceTime(826_491_600))
 
 
@@ -81,11 +82,35 @@ def overhear(
     return result
 
 
+def scrub(
+    make: Callable[[], Scrubber], characteristics: Sequence[str], seed: int, *, inputs: int = 300
+) -> int:
+    """Noise for a fresh scrubber, which may raise nothing, keeps lengths and order, and finds
+    nothing left to do in what it made. Gives how many values it took. Raises OutOfBounds."""
+    random = Random(seed)  # noqa: S311 - the same noise on every machine
+    said = [
+        Said(
+            random.random() < 0.3,
+            random.choice(characteristics),
+            noise(random),
+            Moment(_START.seconds + number, DeviceTime(_START.local + number)),
+        )
+        for number in range(inputs)
+    ]
+    with _bounded_memory():
+        taken, once = _scrubbed(make(), said)
+    if [_shape(item) for item in taken] != [_shape(item) for item in once]:
+        raise OutOfBounds("scrubbing changed a length, the order or the number of values")
+    _, twice = _scrubbed(make(), once)
+    if once != twice:
+        raise OutOfBounds("scrubbing again changed what was scrubbed")
+    return len(taken)
+
+
 def noise(random: Random) -> bytes:
     """Mostly short, now and then as long as a value gets, now and then with small numbers only."""
     size = random.choice((0, 1, 2, 4, 8, 20, 20, 60, 244, _LARGEST_VALUE))
-    ceiling = random.choice((2, 16, 256, 256))
-    return bytes(random.randrange(ceiling) for _ in range(size))
+    return random.randbytes(size).translate(random.choice(_CEILINGS))
 
 
 class _Host:
@@ -192,6 +217,24 @@ def _observed(observer: Observer) -> Iterator[object]:
             return
         yield seen
     raise OutOfBounds(f"more than {MAX_EFFECTS} observations of one input")
+
+
+def _scrubbed(scrubber: Scrubber, said: Iterable[Said]) -> tuple[list[Said], list[Said]]:
+    """What it took, and what it made of that."""
+    taken: list[Said] = []
+    made: list[Said] = []
+    scrubber.opened(None)
+    for item in said:
+        if scrubber.take(item):
+            taken.append(item)
+        made += iter(scrubber.next_said, None)
+    scrubber.close()
+    made += iter(scrubber.next_said, None)
+    return taken, made
+
+
+def _shape(said: Said) -> tuple[bool, str, int]:
+    return said.to_device, said.characteristic, len(said.data)
 
 
 def _readings(observations: Iterable[object]) -> Iterator[Reading]:

@@ -13,6 +13,7 @@ from protocols.fitcloud.observer import FitCloudObserver
 from protocols.fitcloud.session import FitCloudSession
 from protocols.model.readings import HeartRate
 from protocols.model.time import DeviceTime, Moment
+from protocols.observer import Said
 from protocols.session import (
     Anomaly,
     AnomalyKind,
@@ -26,7 +27,7 @@ from protocols.session import (
     Subscribe,
     Write,
 )
-from protocols.testing.noise import OutOfBounds, disturb, overhear
+from protocols.testing.noise import OutOfBounds, disturb, overhear, scrub
 from protocols.testing.virtual_watch import NOTIFY_UUID, WRITE_UUID
 
 FACTS = LinkFacts("C0:FF:EE:00:00:01", None, 20)
@@ -158,6 +159,33 @@ def test_an_observer_hears_both_sides() -> None:
     assert len(result.readings) == 1
     with pytest.raises(OutOfBounds, match="more than 10000 observations"):
         overhear(Eavesdropper(1, 10_001), ["a"], 1)
+
+
+class Censor:
+    """A scrubber that blanks what it hears, or does what the test says."""
+
+    def __init__(self, clean: Callable[[Said], Said]) -> None:
+        self.clean = clean
+        self.said: deque[Said] = deque()
+
+    def opened(self, address: str | None) -> None: ...
+
+    def take(self, said: Said) -> bool:
+        self.said.append(self.clean(said))
+        return True
+
+    def close(self) -> None: ...
+
+    def next_said(self) -> Said | None:
+        return self.said.popleft() if self.said else None
+
+
+def test_a_scrubber_that_changes_lengths_or_never_ends_is_found() -> None:
+    assert scrub(lambda: Censor(lambda s: s._replace(data=bytes(len(s.data)))), ["a"], 1) == 300
+    with pytest.raises(OutOfBounds, match="changed a length"):
+        scrub(lambda: Censor(lambda s: s._replace(data=b"")), ["a"], 1)
+    with pytest.raises(OutOfBounds, match="scrubbing again changed"):
+        scrub(lambda: Censor(lambda s: s._replace(data=s.data[::-1])), ["a"], 1)
 
 
 def test_our_own_session_and_observer_hear_it_and_bear_it() -> None:

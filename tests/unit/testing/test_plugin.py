@@ -292,6 +292,7 @@ def test_conformance_is_collected_on_demand_and_can_be_selected(run: Run) -> Non
     assert result.ret is pytest.ExitCode.OK
     assert outcomes["passed"] > 40
     assert "skipped" not in outcomes
+    result.stdout.fnmatch_lines(["collected * items / * deselected / * selected"])
     listed = run("--protocol-conformance", "--collect-only", "-q", "-m", "protocol_conformance")
     listed.stdout.fnmatch_lines(["protocols::fitcloud::vectors/data-frame/*"])
 
