@@ -103,6 +103,30 @@ async def test_conflicts_and_raw_bytes_are_there_too(tmp_path: Path) -> None:
     )
 
 
+async def test_counting_takes_as_long_as_there_are_readings(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    store = await SqliteStore.open(path)
+    watch = await store.know("aa:bb", "alice", "fitcloud")
+    rows = [
+        Row("steps", str(n), Merge.IMMUTABLE, n, None, 0, '{"steps":1}', verified=True)
+        for n in range(3_000)
+    ]
+    await store.commit(watch, rows, [], None, 1.0)
+    thousands_of_steps = 0
+
+    def count() -> None:
+        nonlocal thousands_of_steps
+        thousands_of_steps += 1
+
+    with StoreReader.open(path) as reader:
+        reader._connection.set_progress_handler(count, 1_000)
+        (device,) = reader.devices()
+    assert device.tallies[0].waiting == 3_000
+    # some dozens for each reading, and not some for each pair of them
+    assert thousands_of_steps < 300
+    await store.close()
+
+
 def test_there_is_nothing_to_read_without_a_store(tmp_path: Path) -> None:
     with (
         pytest.raises(StoreError, match="There is no store at"),
