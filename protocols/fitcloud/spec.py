@@ -4,9 +4,8 @@ from typing import Final
 
 from protocols.fitcloud.commands import SERVICE
 from protocols.fitcloud.fit_sports import FIT_SPORT
-from protocols.fitcloud.observer import FitCloudObserver
-from protocols.fitcloud.scrub import FitCloudScrubber
 from protocols.fitcloud.session import FitCloudSession
+from protocols.observer import Observer, Scrubber
 from protocols.session import Session, SessionSettings
 from protocols.spec import Advertisement, Match, ProtocolSpec
 
@@ -46,6 +45,21 @@ def open_session(settings: SessionSettings) -> Session:
     return FitCloudSession(settings)
 
 
+def observe() -> Observer:
+    """Reads along in a trace."""
+    # a daemon never does, and need not hold the code for it
+    from protocols.fitcloud.observer import FitCloudObserver  # noqa: PLC0415
+
+    return FitCloudObserver()
+
+
+def scrub() -> Scrubber:
+    """Takes out of a trace what is nobody's business."""
+    from protocols.fitcloud.scrub import FitCloudScrubber  # noqa: PLC0415
+
+    return FitCloudScrubber()
+
+
 SPEC: Final = ProtocolSpec(
     name="fitcloud",
     title="FitCloud (FitCloudPro, Topstep, HTSmart)",
@@ -54,6 +68,6 @@ SPEC: Final = ProtocolSpec(
     services=frozenset({SERVICE}),
     conformance="protocols.fitcloud.conformance",
     fit_sports=FIT_SPORT,
-    observe=FitCloudObserver,
-    scrub=FitCloudScrubber,
+    observe=observe,
+    scrub=scrub,
 )

@@ -7,7 +7,7 @@ from typing import Final
 
 from tests.bench.figures import Figure, machine, table
 
-BENCHMARKS: Final = ("decode", "latency", "backfill", "idle", "cold_start", "sync")
+BENCHMARKS: Final = ("decode", "latency", "backfill", "idle", "cold_start", "sync", "replay")
 
 
 def main(names: list[str]) -> int:
