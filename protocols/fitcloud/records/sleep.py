@@ -5,6 +5,7 @@ of one day are pooled, and become segments that follow one another.
 """
 
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 from types import MappingProxyType
@@ -66,7 +67,7 @@ def night_of(start: DeviceTime, features: Features) -> DeviceTime:
     return DeviceTime(day + DAY_S if late else day)
 
 
-class _Reader:
+class _Reader(ABC):
     """What both formats share: which states count, and which times."""
 
     item_size = 1
@@ -80,8 +81,9 @@ class _Reader:
                 code: stage for code, stage in _STAGES.items() if stage is not Stage.REM
             }
 
+    @abstractmethod
     def points(self, group: Group, start: DeviceTime) -> Iterator[_Point]:
-        raise NotImplementedError
+        """The states of one group, in the order in which they stand in it."""
 
     def _credible(self, at: int) -> bool:
         if at <= self._latest:
