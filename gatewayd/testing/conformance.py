@@ -17,7 +17,7 @@ import pytest
 
 from gatewayd import plugins
 from gatewayd.plugins import PluginRecord
-from gatewayd.testing.plugin import CONFORMANCE_MARK, UPDATE
+from gatewayd.testing.options import CONFORMANCE_MARK, UPDATE
 from gatewayd.testing.traces import TraceCase, is_trace
 from protocols.model.catalog import KINDS, kind_of
 from protocols.model.readings import Reading

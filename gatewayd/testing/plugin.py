@@ -6,10 +6,11 @@ rules hold here: cheap to load, and inert for tests that do not ask for it.
 
 import importlib.util
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pytest
 
+from gatewayd.testing.options import CONFORMANCE, CONFORMANCE_MARK, UPDATE
 from protocols.testing.plugin import files_for, wants
 
 try:
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
     from gatewayd.virtual.air import Air
     from gatewayd.virtual.peripheral import Peripheral
     from protocols.testing.virtual_watch import VirtualWatch
-
-UPDATE: Final = "--update-golden"
-CONFORMANCE: Final = "--protocol-conformance"
-CONFORMANCE_MARK: Final = "protocol_conformance"
 
 
 # --- hooks ------------------------------------------------------------------------------------
