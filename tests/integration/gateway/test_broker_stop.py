@@ -54,7 +54,7 @@ async def test_a_broker_that_falls_while_the_outbox_drains_misses_nothing(tmp_pa
         await house.broker.start()
         await house.everything_published(MANY)
         await gateway.stop()
-        house.check_books()
+        await house.check_books()
         assert house.waiting() == 0
         print(f"{house.subscriber.repeats()} repeats")
 
@@ -74,7 +74,7 @@ async def synchronise_without_a_broker(house: House, write: int, *, cleanly: boo
     await house.broker.start()
     await house.everything_published(MANY)
     await gateway.stop()
-    house.check_books()
+    await house.check_books()
     assert house.waiting() == 0
     assert [entry["task"] for entry in gateway.entries("failed")] == ["mqtt"]
     assert [entry["task"] for entry in gateway.entries("recovered")] == ["mqtt"]

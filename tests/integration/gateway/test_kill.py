@@ -99,7 +99,7 @@ async def test_a_gateway_that_is_killed_again_and_again_loses_doubles_and_forget
         await last.says("synchronised")
         await last.stop()
         await house.everything_published()
-        house.check_books()
+        await house.check_books()
         assert house.waiting() == 0
         assert not house.watch.held
         struck = [point.phase for point in house.witness.struck]

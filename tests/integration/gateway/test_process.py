@@ -115,7 +115,7 @@ async def test_sigterm_in_mid_sync_ends_promptly_and_costs_neither_a_loss_nor_a_
         await gateway.says("synchronised")
         await gateway.stop(PROMPT_S)
         await house.everything_published()
-        house.check_books()
+        await house.check_books()
         assert house.subscriber.repeats() == 0
 
 
@@ -129,7 +129,7 @@ async def test_without_a_broker_it_runs_and_catches_up_once_there_is_one(tmp_pat
         await house.broker.start()
         await house.everything_published()
         await gateway.stop()
-        house.check_books()
+        await house.check_books()
         (failure,) = gateway.entries("failed")
         assert failure["level"] == "warning"
         assert str(house.broker.port) in str(failure["reason"])
@@ -194,5 +194,5 @@ async def test_a_second_gateway_on_the_same_store_is_refused_in_one_line_with_ex
         assert "Traceback" not in second.text
         await house.everything_published()
         await first.stop()
-        house.check_books()
+        await house.check_books()
         assert house.subscriber.repeats() == 0

@@ -19,7 +19,7 @@ async def test_without_a_crash_every_reading_arrives_exactly_once_and_nothing_tw
             await house.everything_published()
             await gateway.stop()
             await house.everything_published()
-            house.check_books()
+            await house.check_books()
             assert house.subscriber.repeats() == 0
             assert house.waiting() == 0
             assert not house.watch.held

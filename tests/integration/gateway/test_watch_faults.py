@@ -42,7 +42,7 @@ async def test_a_fault_of_the_watch_costs_time_and_nothing_else(
         await gateway.says("synchronised")
         await house.everything_published()
         await gateway.stop()
-        house.check_books()
+        await house.check_books()
         assert not house.watch.held
         assert house.subscriber.repeats() == 0
 
@@ -62,7 +62,7 @@ async def test_an_item_with_a_wrong_byte_count_stays_on_the_watch_until_it_comes
         await gateway.says("synchronised")
         await house.everything_published()
         await gateway.stop()
-        house.check_books()
+        await house.check_books()
         assert not house.watch.held
         assert house.subscriber.repeats() == 0
 
@@ -79,7 +79,7 @@ async def test_what_is_dated_in_the_future_is_not_published_but_its_bytes_are_ke
         await gateway.says("synchronised")
         await house.everything_published()
         await gateway.stop()
-        house.check_books()
+        await house.check_books()
         raw: dict[str, bytes] = dict(facts.query(house.store, "SELECT source, data FROM raw"))
         for kind, stream in streams.items():
             assert raw[f"fitcloud/item/{kind}"] == stream

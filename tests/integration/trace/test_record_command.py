@@ -211,7 +211,7 @@ async def test_a_running_gateway_records_what_it_stores_and_is_not_disturbed(
         assert b"The gateway is running" in errors
         await house.everything_published()
         await gateway.stop()
-        house.check_books()
+        await house.check_books()
         (file,) = directory.iterdir()
         outcomes = told(file.read_bytes())
         found = [
