@@ -9,6 +9,7 @@ import pytest
 from tests.brokers import needs_mosquitto
 from tests.integration.gateway.daemon import Daemon
 from tests.integration.gateway.house import DATA_BYTES, House, furnished, new_watch
+from tests.integration.gateway.remarks import REMARKS
 from tests.integration.gateway.witness import Phase, Point
 
 pytestmark = needs_mosquitto
@@ -80,7 +81,7 @@ async def live_until_killed(house: House, point: Point) -> Daemon:
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_a_gateway_that_is_killed_again_and_again_loses_doubles_and_forgets_nothing(
-    seed: int, tmp_path: Path
+    seed: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     rng = Random(seed)
     plan = list(PHASES)
@@ -97,15 +98,15 @@ async def test_a_gateway_that_is_killed_again_and_again_loses_doubles_and_forget
         house.witness.arm(None, lambda: None)
         last = await house.gateway()
         await last.says("synchronised")
-        await last.stop()
         await house.everything_published()
+        await last.stop()
         await house.check_books()
         assert house.waiting() == 0
         assert not house.watch.held
         struck = [point.phase for point in house.witness.struck]
         assert sorted(struck) == sorted(PHASES)
         assert house.witness.strikes_in_doubt == PHASES.count(Phase.UNFORGOTTEN)
-        print(
-            f"seed {seed}: {len(struck)} kills, {house.rows()} readings,"
+        request.config.stash.setdefault(REMARKS, []).append(
+            f"kill test, seed {seed}: {len(struck)} kills, {house.rows()} readings,"
             f" {house.subscriber.repeats()} repeats"
         )
