@@ -205,11 +205,7 @@ async def supervise(name: str, run: Run, backoff: Backoff) -> None:
         try:
             await run(up)
         except (GatewayError, ExceptionGroup) as raised:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                # `wait_for`, which libraries connect with, forgets a cancellation before Python
-                # 3.12 when its result comes at the same moment.
-                raise asyncio.CancelledError from raised
+            heed_cancellation()
             error = cause(raised)
             if not isinstance(error, GatewayError) or not error.retry:
                 raise
@@ -228,11 +224,21 @@ async def supervise(name: str, run: Run, backoff: Backoff) -> None:
         await backoff.wait(delay_s)
 
 
+def heed_cancellation() -> None:
+    """Raises CancelledError if this task was asked to end, and something below forgot that.
+
+    `asyncio.wait_for`, which libraries of ours connect with, may do so before Python 3.12, when its
+    result comes at the same moment.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def end(*tasks: asyncio.Task[None]) -> None:
     """Cancel tasks until they have ended; what they raise stays with their group.
 
-    Once is not enough before Python 3.12: `asyncio.wait_for`, which libraries of ours use, swallows
-    a cancellation that arrives together with what it waited for.
+    Once may not be enough, as `heed_cancellation` tells.
     """
     left = {task for task in tasks if not task.done()}
     while left:

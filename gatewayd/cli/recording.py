@@ -28,6 +28,7 @@ from gatewayd.errors import (
     StoreError,
     StoreLocked,
 )
+from gatewayd.lifecycle import heed_cancellation
 from gatewayd.logs import short_address
 from gatewayd.plugins import discover, find, ready
 from gatewayd.radio import open_radio
@@ -135,10 +136,7 @@ async def _serve(plan: Plan, recorder: FileRecorder, say: Say) -> None:
         spec = None if plan.listen else await _spec(plan, radio)
         link = await RecordingRadio(radio, recorder).connect(plan.address)
         try:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                # `wait_for`, which libraries connect with, may have swallowed it
-                raise asyncio.CancelledError
+            heed_cancellation()
             say(f"connected to {name}, recording into {plan.out}; Ctrl-C ends it")
             wanted = asyncio.timeout(plan.duration_s)
             try:

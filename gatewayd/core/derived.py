@@ -13,8 +13,8 @@ from protocols.model.catalog import Measure
 from protocols.model.sleep import SleepType
 
 
-def _sleep(key: str, name: str, icon: str = "mdi:sleep") -> Measure:
-    return Measure(key, name, lambda _: None, unit="min", device_class="duration", icon=icon)
+def _sleep(key: str, name: str) -> Measure:
+    return Measure(key, name, lambda _: None, unit="min", device_class="duration", icon="mdi:sleep")
 
 
 SLEEP_MEASURES: Final[tuple[Measure, ...]] = (

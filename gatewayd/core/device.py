@@ -10,6 +10,7 @@ from gatewayd.core.driver import Driver
 from gatewayd.core.ingest import Ingest
 from gatewayd.core.ports import Broker, KnownDevice, Radio
 from gatewayd.errors import BondRefused, LinkLost, ProtocolMismatch
+from gatewayd.lifecycle import heed_cancellation
 from gatewayd.logs import get_logger
 from protocols.errors import DeviceRefused, LinkClosed, NotThisProtocol, ProtocolError
 from protocols.model.capabilities import Description
@@ -74,7 +75,7 @@ class Device:
         name = self.watch.known.slug
         link = await self._radio.connect(self.watch.address)
         try:
-            _heed_cancellation()
+            heed_cancellation()
             missing = self.watch.spec.services - link.facts.services
             if missing:
                 raise self._mismatch(f"it lacks the service {', '.join(sorted(missing))}")
@@ -198,14 +199,6 @@ class Device:
             f"{self.watch.known.slug} does not speak {title}: {why}",
             "Check the address, or name another protocol for this device.",
         )
-
-
-def _heed_cancellation() -> None:
-    """Raises CancelledError if this task was asked to end, and something below swallowed that:
-    before Python 3.12 `wait_for`, which the libraries of a radio use, may do so."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 def _nobody() -> None:

@@ -73,3 +73,25 @@ class Sink(Protocol):
         self, connection: Connection | None, kind: OddityKind, detail: str, at_ns: int | None
     ) -> None:
         """Something odd; `detail` has no content."""
+
+
+def take_fragment(
+    sink: Sink,
+    connection: Connection,
+    fragment: bytes,
+    at_ns: int | None,
+    *,
+    begins: bool,
+    from_peer: bool,
+) -> None:
+    """Add a fragment to its direction's PDU, and hand that on when it is whole."""
+    assembly = connection.from_peer if from_peer else connection.from_us
+    if begins:
+        if assembly.is_open:
+            what = "a PDU began and was not completed"
+            sink.oddity(connection, OddityKind.INCOMPLETE, what, at_ns)
+        pdu = assembly.start(fragment)
+    else:
+        pdu = assembly.more(fragment)
+    if pdu:
+        sink.att(connection, pdu, at_ns, from_peer=from_peer)

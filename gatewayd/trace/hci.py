@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
-from gatewayd.trace.connection import Connection, OddityKind, Role, Sink
+from gatewayd.trace.connection import Connection, OddityKind, Role, Sink, take_fragment
 from gatewayd.trace.record import LinkType, Record
 
 COMMAND: Final = 1
@@ -127,16 +127,14 @@ class HciFollower:
             return
         if received is None:
             received = _direction(connection, boundary)
-        assembly = connection.from_peer if received else connection.from_us
-        if boundary == 1:
-            pdu = assembly.more(fragment)
-        else:
-            if assembly.is_open:
-                what = "a PDU began and was not completed"
-                self._sink.oddity(connection, OddityKind.INCOMPLETE, what, record.at_ns)
-            pdu = assembly.start(fragment)
-        if pdu:
-            self._sink.att(connection, pdu, record.at_ns, from_peer=received)
+        take_fragment(
+            self._sink,
+            connection,
+            fragment,
+            record.at_ns,
+            begins=boundary != 1,
+            from_peer=received,
+        )
 
     def _event(self, record: Record, at: int, adapter: int) -> None:
         data = record.data

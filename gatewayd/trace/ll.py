@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final, NamedTuple
 
-from gatewayd.trace.connection import Connection, OddityKind, Role, Sink
+from gatewayd.trace.connection import Connection, OddityKind, Role, Sink, take_fragment
 from gatewayd.trace.hci import display_address
 from gatewayd.trace.record import LinkType, Record
 
@@ -156,17 +156,14 @@ class AirFollower:
     def _fragment(
         self, link: _Link, kind: int, body: bytes, record: Record, *, from_central: bool
     ) -> None:
-        connection = link.connection
-        assembly = connection.from_us if from_central else connection.from_peer
-        if kind == 1:
-            pdu = assembly.more(body)
-        else:
-            if assembly.is_open:
-                what = "a PDU began and was not completed"
-                self._sink.oddity(connection, OddityKind.INCOMPLETE, what, record.at_ns)
-            pdu = assembly.start(body)
-        if pdu:
-            self._sink.att(connection, pdu, record.at_ns, from_peer=not from_central)
+        take_fragment(
+            self._sink,
+            link.connection,
+            body,
+            record.at_ns,
+            begins=kind != 1,
+            from_peer=not from_central,
+        )
 
     def _damaged(self, connection: Connection | None, record: Record) -> None:
         self._sink.oddity(
